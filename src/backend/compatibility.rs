@@ -218,7 +218,7 @@ pub(super) fn not_unique(spec: &TargetSpec) -> Error {
     Error::config("the key of this target is not unique by itself")
         .table(&spec.target)
         .column(&spec.key_column)
-        .hint("make a unique index on the key alone, or replay into another database")
+        .hint("make a unique index on only the key, or replay into another database")
 }
 
 #[cfg(test)]

@@ -78,10 +78,10 @@ impl Obstacles {
         }
         if let Some(column) = self.needed.iter().find(|column| !is_written(column)) {
             return Err(Error::config(
-                "the target has a column that no bundle fills: it takes no NULL, and has no default",
+                "the target has a column that no bundle fills: it does not allow NULL, and has no default",
             )
             .column(column)
-            .hint("give it a default, or let it take NULL, or replay into another database"));
+            .hint("give it a default, or allow NULL in it, or replay into another database"));
         }
         let is_key = |name: &str| same(name, &spec.key_column);
         let keeps = |key: &&ForeignKey| match key.end {
@@ -127,7 +127,7 @@ impl Obstacles {
 /// A row that a replay wrote, or removed, and that a trigger kept from it.
 pub(super) fn ignored(what: &str) -> Error {
     Error::config(format!("the row was not {what}: a trigger of the target ignored that"))
-        .hint("switch the trigger off for the replay (on an embedded instance drop it); what was applied before stands")
+        .hint("switch the trigger off for the replay (on an embedded instance drop it); rows that were applied before are kept")
 }
 
 /// The words of a statement in capitals, and signs by themselves: no comments, texts or quoted names.

@@ -78,10 +78,10 @@ impl Servers {
             return Ok(());
         }
         let Some(last) = self.known.last() else {
-            return Err(Error::config("the job database does not know on which server it stands").hint("run deploy"));
+            return Err(Error::config("the job database does not know on which server it is").hint("run deploy"));
         };
         let what =
-            format!("this job database was deployed on {last}, and stands on {} now; nothing was changed", self.here);
+            format!("this job database was deployed on {last}, and is on {} now; nothing was changed", self.here);
         Err(Error::config(what).hint(
             "if the original moved here, or this is its failover partner, say so once with `blobdelta deploy --moved`; \
              if this is a copy, and the original may go on, `blobdelta deploy --copied` makes it a source of its own, \

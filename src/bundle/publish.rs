@@ -229,7 +229,7 @@ pub fn fetch_sealed(
             check_sealed_by(|| Container::open_beneath(beneath.as_ref(), &path, access), access, monitor)?;
             return Ok((path, true));
         }
-        return Err(Error::usage("another file stands under the archive's name; nothing was overwritten")
+        return Err(Error::usage("another file with the archive's name is there; nothing was overwritten")
             .file(path)
             .hint("move it away, or choose another folder"));
     }

@@ -85,7 +85,7 @@ impl Remote {
             })?;
         let store: Arc<dyn Store> = store::open(&location, &Local)?;
         let marker = read_marker(store.as_ref(), &location, &name)?.ok_or_else(|| {
-            Error::usage("there is no such bundle: no marker stands beside this name")
+            Error::usage("there is no such bundle: there is no marker beside this name")
                 .file(url.to_string())
                 .hint("a bundle without a marker was not shipped to its end: ship it again, or wait for it")
         })?;

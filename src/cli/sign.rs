@@ -38,6 +38,6 @@ fn passphrase(path: &Path) -> Result<String> {
     rpassword::prompt_password(format!("Passphrase of {}: ", path.display())).map_err(|error| {
         Error::usage("this key is encrypted, and there is no terminal to ask for its passphrase")
             .caused_by(error)
-            .hint(format!("set {PASSPHRASE}, or name a public key whose private half the ssh-agent holds"))
+            .hint(format!("set {PASSPHRASE}, or name a public key if the ssh-agent has its private key"))
     })
 }

@@ -37,10 +37,10 @@ Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value 
   IsActive                      1: runs without --table capture it; 0: they do not
   IncludeDeletions              1: ship logged deletions; 0: do not
   RequireBundle                 1: a slice may be emptied only after it was packed; 0: also before
-  AcceptedAbsentPercent         if more of a window's keys have no row, the table fails as suspect; the default is 50
-  AcceptedOrphanPercent         if more children have no parent, the table fails as suspect; the default is 50
-  AcceptedLeftPercent           if more of the shipped rows left the scope, the table fails as suspect; the default is 50
-  AcceptedStandingPercent       if more logged deletions are of rows that exist, the table fails as suspect; the default is 50
+  AcceptedAbsentPercent         accepted percentage of a window's keys without a row; above it, the table fails as suspect; 50
+  AcceptedOrphanPercent         accepted percentage of children without a parent; above it, the table fails as suspect; 50
+  AcceptedLeftPercent           accepted percentage of shipped rows that left the scope; above it, the table fails as suspect; 50
+  AcceptedStandingPercent       accepted percentage of logged deletions whose rows exist; above it, the table fails as suspect; 50
   ExcludedStreamId              a key that is never captured
   SchemaDrift                   if the source's columns change: Carry (change the slice too; the default) or Refuse (fail)
   ExcludedColumns               columns of the source that no slice and no bundle has, separated by commas

@@ -73,7 +73,7 @@ impl DemoOptions {
             Err(_) => self.dir.symlink_metadata().is_ok(),
         };
         if is_taken {
-            return Err(Error::usage("something stands there already; the demo overwrites nothing")
+            return Err(Error::usage("this folder exists already; the demo overwrites nothing")
                 .file(&self.dir)
                 .hint("remove it, or name another folder with --dir"));
         }

@@ -62,6 +62,6 @@ fn refuse_passed(backend: &mut dyn Backend, run: &Run, table: &TableConfig) -> R
             Kind::Superseded,
             format!("a later run has taken this table up to {reached}, and this one started at {started}"),
         )
-        .hint("nothing of this run is left to take; a fresh run goes on, with --from where it is to cover time again")),
+        .hint("nothing of this run is left to copy; start a new run, with --from if it should cover time again")),
     }
 }

@@ -160,7 +160,7 @@ fn unknown<'f>(
                 "this bundle follows one that neither stands there nor is known; nothing of this chain was taken over";
             return Err(Error::new(Kind::ChainGap, what)
                 .file(&one.path)
-                .hint("bring the bundles between back to that place; `blobdelta chain` shows what is missing"));
+                .hint("put the missing bundles back to that place; `blobdelta chain` shows which are missing"));
         }
         known.insert(one.root_sha256);
         added.push(*one);

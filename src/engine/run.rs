@@ -337,7 +337,7 @@ impl Running<'_> {
             let error = Error::new(Kind::NotPacked, "the slice of this run was given up")
                 .run(run.id)
                 .table(&table)
-                .hint("a fresh run takes what it held");
+                .hint("start a new run, which copies its rows again");
             return TableRunOutcome {
                 table,
                 status: Status::GivenUp,

@@ -53,9 +53,9 @@ pub fn brings_again(table: &TableInfo, since: Timestamp) -> String {
         },
     );
     format!(
-        "have it brought again where it comes from: `blobdelta run --table {name}{unit} --from {since} --out FOLDER` takes \
-         what was changed or deleted since, and `blobdelta reconcile --table {name}{unit} --bundles FOLDER --pend \
-         --log-deletions` has the next run take what else is missing, and tell what else is gone or left"
+        "ask the source to ship it again: `blobdelta run --table {name}{unit} --from {since} --out FOLDER` copies what was \
+         changed or deleted since, and `blobdelta reconcile --table {name}{unit} --bundles FOLDER --pend --log-deletions` \
+         makes the next run copy other missing rows, and report other rows that are gone or left"
     )
 }
 

@@ -173,7 +173,8 @@ pub fn refused(changes: &[SchemaChange]) -> Error {
 /// What a run fails with whose source was changed while it copied.
 pub fn while_it_ran(changes: &[SchemaChange]) -> Error {
     let text = format!("the source's columns were changed while this run copied its rows: {}", listed(changes));
-    Error::config(text).hint("a fresh run takes the same rows in their new shape; this one cannot go on")
+    Error::config(text)
+        .hint("start a new run, which copies the same rows with the new columns; this run cannot continue")
 }
 
 fn change(column: &Column, change: ChangeKind, from: Option<String>, to: Option<String>) -> SchemaChange {

@@ -97,19 +97,21 @@ impl DifferenceKind {
     fn what_to_do(self) -> &'static str {
         match self {
             Self::Missing | Self::Older | Self::Moved | Self::OtherContent => {
-                "--pend has the next run take these rows once more"
+                "--pend makes the next run copy these rows once more"
             }
-            Self::Buried => "the deletion log names rows that stand; a new ModifiedOn brings them back",
+            Self::Buried => {
+                "the deletion log names rows that still exist; with a new ModifiedOn the next run ships them again"
+            }
             Self::Gone => {
-                "--log-deletions logs them as deleted for the next run; if the source was restored, mend it first"
+                "--log-deletions logs them as deleted for the next run; if the source was restored from a backup, correct it first"
             }
-            Self::LeftScope => "--log-deletions has the next run tell the receivers of this scope, and nobody else",
+            Self::LeftScope => "--log-deletions makes the next run tell the receivers of this scope, and no others",
             Self::StampedBack => {
-                "ModifiedOn was set back, or the source restored; consumers keep the later version, --content compares it"
+                "ModifiedOn was set back, or the source was restored; receivers keep the later version; --content compares it"
             }
             Self::WentBack => {
-                "the source went back in time and consumers keep what it had; give these rows a new ModifiedOn, and the \
-                 next run brings them"
+                "the source went back in time, and receivers keep the later version; give these rows a new ModifiedOn, and the \
+                 next run ships them"
             }
             Self::NullModifiedOn | Self::FutureModifiedOn => "correct ModifiedOn at the source, or exclude the keys",
         }

@@ -28,7 +28,7 @@ pub(super) fn check(work: &TableWork<'_>, backend: &mut dyn Backend, options: &R
         None => "replay into a table where that is not so".to_owned(),
     };
     Err(Error::config(format!(
-        "a value of {bytes} bytes has to be held whole to be written here, and does not fit into memory: {why}"
+        "a value of {bytes} bytes has to be in memory as a whole to be written here, and does not fit: {why}"
     ))
     .table(&spec.target)
     .file(work.bundle.path().join(&file.path))

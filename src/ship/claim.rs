@@ -75,7 +75,7 @@ impl<'a> Claim<'a> {
         let stale = || {
             Error::usage("this name is claimed at the destination for a bundle with another root digest; nothing was overwritten")
                 .file(at.join(&own.path))
-                .hint("ship that bundle to its end, or, if it is no more, remove this claim and what lies under the name")
+                .hint("ship that bundle completely; or, if it no longer exists, remove this claim and the files under the name")
         };
         let found = found.filter(|found| found.root_sha256 == root_sha256).ok_or_else(stale)?;
         // Whoever may write there may name anything: what is ended are uploads of files that this bundle has.

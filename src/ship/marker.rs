@@ -23,7 +23,7 @@ pub(super) fn put(store: &dyn Store, at: &Location, name: &str, root: Sha256) ->
 
 /// Another bundle has the name.
 pub(super) fn other(at: &Location, name: &str) -> Error {
-    Error::usage("another bundle stands there under this name, with another root digest; nothing was overwritten")
+    Error::usage("another bundle with this name is there, with another root digest; nothing was overwritten")
         .file(at.join(name))
         .hint("look at both with `blobdelta inspect`; ship this one to another destination, or remove the other one there")
 }

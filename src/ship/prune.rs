@@ -149,7 +149,7 @@ fn look(
         }
         let access = Access { allows_future: true, ..access.clone() };
         let bundle = open(&path, &access).map_err(|error| {
-            error.hint("a bundle there cannot be opened, so nothing was removed: mend or remove it first")
+            error.hint("a bundle there cannot be opened, so nothing was removed: repair or remove it first")
         })?;
         // It makes no other one old, and stands for none.
         if bundle.manifest().is_to_come(SystemClock.now().utc) {

@@ -172,7 +172,7 @@ fn one(
     let (at, name) = url.parent().ok_or_else(|| Error::internal("a bundle without a name"))?;
     let store = store::open(&at, disk)?;
     let root_sha256 = read_marker(store.as_ref(), &at, &name)?
-        .ok_or_else(|| Error::usage("there is no such bundle: no marker stands beside this name"))?;
+        .ok_or_else(|| Error::usage("there is no such bundle: there is no marker beside this name"))?;
     let path = out_dir.join(&name);
     let work = |bytes| monitor.event(Event::WorkStarted { what: "receive", name: &name, rows: None, bytes });
     if is_encrypted(&name) {
@@ -212,7 +212,7 @@ fn stands(
     monitor: &dyn Monitor,
 ) -> Result<(Received, Option<Manifest>)> {
     let other = || {
-        Error::usage("another bundle stands in the folder under this name; nothing was overwritten")
+        Error::usage("another bundle with this name is in the folder; nothing was overwritten")
             .hint("move it away, or choose another folder")
     };
     let open = |access: &Access| Container::open_beneath(beneath, &path, access).and_then(Bundle::open_in);

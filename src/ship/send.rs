@@ -248,7 +248,7 @@ impl<'a> Sending<'a> {
         read.map_err(|error| Error::io("read", Path::new(SIGNATURE), error))?;
         let was_there = self.store.head(&path)?.is_some();
         if !self.store.create(&path, &bytes)? {
-            return Err(Error::usage("the same bundle stands there, with another signature; nothing was changed")
+            return Err(Error::usage("the same bundle is there, with another signature; nothing was changed")
                 .file(self.at.join(&path))
                 .hint("keep it as it is, or remove that signature there"));
         }

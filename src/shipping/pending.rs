@@ -114,7 +114,7 @@ pub fn ship_each(
                     }
                 })?;
                 backend.record_shipped(&bundle).map_err(|error| {
-                    error.hint("the bundle stands at its destination; the next run finds it there, and records it")
+                    error.hint("the bundle is at its destination; the next run finds it there, and records it")
                 })
             });
         shipments.push(ShipmentOutcome { bundle, error: done.err() });

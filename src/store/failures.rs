@@ -36,7 +36,7 @@ pub(super) fn request(doing: Doing, cloud: CloudProvider, has_keys: bool, place:
         Failure::NotFound { .. } if doing == Doing::Read => Error::verification("there is no such object")
             .hint("somebody removed it; list the destination, and ship the bundle again"),
         Failure::NotFound { .. } => Error::config("there is no such bucket or container")
-            .hint("create it first, or correct the URL; ship makes none"),
+            .hint("create it first, or correct the URL; `ship` does not create it"),
         Failure::PermissionDenied { .. } | Failure::Unauthenticated { .. } => Error::config("the store denies this")
             .hint(format!("the keys need the rights to list, read, write and delete there; {}", keys(cloud))),
         _ if !has_keys => Error::config("no keys were found for the store, and none from the machine's own identity")

@@ -40,7 +40,7 @@ pub(super) fn check(path: &str, read: (u64, Sha256), due: (u64, Sha256)) -> Resu
     }
     Err(Error::verification("this file's bytes are not those of the bundle's lists, so it was not sent")
         .file(path)
-        .hint("the bundle was changed after it was published: verify it, and take it from where it is whole"))
+        .hint("the bundle was changed after it was published: verify it, and get it from where it is unchanged"))
 }
 
 /// Sends an object in parts.

@@ -176,7 +176,7 @@ fn named<'a>(
     Err(Error::usage(refused)
         .table(&table.name)
         .column(name)
-        .hint("inspect shows the columns of a bundle; --table takes one table alone"))
+        .hint("inspect shows the columns of a bundle; --table selects one table"))
 }
 
 fn blob<'a>(table: &TableInfo, columns: &'a [Column], options: &'a UnpackOptions) -> Result<&'a str> {

@@ -49,7 +49,7 @@ pub fn unpack(
         }
     }
     if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
-        return Err(Error::usage("none of the bundles holds this table").table(table).hint("see inspect"));
+        return Err(Error::usage("none of the bundles has this table").table(table).hint("see inspect"));
     }
     if options.latest {
         let all = || tables.values().flatten().map(|source| (source.bundle, source.table));
@@ -102,7 +102,7 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
     }
     if paths.len() > 1 && !options.latest {
         return Err(Error::usage("several bundles are named, which may hold several versions of a row")
-            .hint("add --latest to take the latest version of each, or unpack them one by one"));
+            .hint("add --latest to write the latest version of each row, or unpack them one by one"));
     }
     let mut seen = HashSet::new();
     let mut bundles: Vec<Bundle> = Vec::new();

@@ -188,5 +188,5 @@ impl Tree {
 pub(super) fn no_name(key: String) -> Error {
     Error::verification("the names of these rows cannot be told apart, even with their keys")
         .key(key)
-        .hint("get this row out alone, with --key")
+        .hint("unpack only this row, with --key")
 }

@@ -101,7 +101,7 @@ impl<'c> BatchApplier<'c> {
         for (key, version) in self.written.iter().flatten() {
             if self.lookup.existing(*key)?.version() != Some(*version) {
                 return Err(Error::config(
-                    "a row that was written does not stand: a trigger of the target changed that",
+                    "a row that was written is not in the target: a trigger changed or removed it",
                 )
                 .key(self.spec.key_type.shown(*key))
                 .hint("drop the trigger for the replay, or replay into another database"));

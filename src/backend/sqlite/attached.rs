@@ -75,7 +75,7 @@ impl AttachedFiles {
 pub(super) fn make(file: &Path) -> Result<()> {
     if file.is_symlink() {
         return Err(Error::config(
-            "a link that leads to no file stands in the place of a database; nothing was made there",
+            "a link that leads to no file is in the place of a database; nothing was made there",
         )
         .file(file)
         .hint("see who put it there, and remove it, or make the database that it is to lead to"));

@@ -129,7 +129,7 @@ fn deploy_slice(db: &mut Database, table: &TableConfig) -> DeployStep {
     let made = config::check_config(db, table).and_then(|_| make_slice(db, table));
     let (outcome, needs_attention) = match made {
         Ok(outcome) => (outcome.to_owned(), false),
-        Err(_) if !table.is_active => ("left alone: the table is not active".to_owned(), false),
+        Err(_) if !table.is_active => ("not changed: the table is not active".to_owned(), false),
         Err(error) => (format!("not marked: {error}"), true),
     };
     DeployStep { name, outcome, needs_attention }

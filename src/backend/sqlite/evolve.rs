@@ -59,7 +59,7 @@ fn widen(db: &Database, spec: &TargetSpec, column: &Column) -> Result<()> {
     let wide = types::declared(column.sql_type);
     let Some(remade) = redeclared(&made, &column.name, (&declared, &wide)) else {
         return Err(Error::config("the target's column is too narrow, and its declaration is not understood")
-            .hint("replay into another database, or make the table anew with a wider column"));
+            .hint("replay into another database, or make the table again with a wider column"));
     };
     let version: i64 = db.query_one(&format!("PRAGMA {schema}.schema_version"), [])?;
     let update = format!("UPDATE {schema}.sqlite_master SET sql = ?1 WHERE type = 'table' AND lower(name) = lower(?2)");

@@ -76,7 +76,7 @@ fn mend_depths(db: &Database, prepared: &Prepared) -> Result<()> {
         db.execute(&mend, [])?;
         odd = db.query_optional(&find, [], |row| row.get(0))?;
     }
-    let error = Error::config("rows of this table were moved while the slice was filled, and stand in a cycle now");
+    let error = Error::config("rows of this table were moved while the slice was filled, and now form a cycle");
     let error = error.table(&prepared.config.name).hint("run the table again");
     Err(odd.into_iter().fold(error, |error, key| error.key(prepared.config.key_type.shown(key))))
 }

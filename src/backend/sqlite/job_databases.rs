@@ -44,6 +44,6 @@ fn read(file: &Path) -> Result<JobDatabase> {
         )
         .file(file)
         .caused_by(error)
-        .hint("mend its rights, or say with --into-source that this is meant")
+        .hint("correct its rights, or add --into-source if you want this")
     })
 }

@@ -129,7 +129,7 @@ pub(super) fn check_attempt(db: &Database, run_id: Guid, attempt: u32) -> Result
     }
     let text =
         format!("somebody else has resumed this run since attempt {attempt} of it began; nothing more was written");
-    Err(Error::new(Kind::Superseded, text).run(run_id).hint("let that one end it; status shows how it stands"))
+    Err(Error::new(Kind::Superseded, text).run(run_id).hint("let that one end it; `blobdelta status` shows its state"))
 }
 
 /// Releases the lease if the fence is still ours.

@@ -211,9 +211,9 @@ pub(super) fn odd_stamp(config: &TableConfig, stamp: ValueRef<'_>, key: Result<G
             let hint = format!("write it in this form, or {}", way_out(config, key));
             error.key(config.key_type.shown(key)).hint(hint)
         }
-        Err(shown) => {
-            error.key(shown).hint("write it in this form: any other lies in no window, and the change would be missed")
-        }
+        Err(shown) => error
+            .key(shown)
+            .hint("write it in this form: no window includes a stamp in another form, so the change would be missed"),
     }
 }
 

@@ -65,7 +65,7 @@ fn printed(command: &str) -> Result<String> {
     let done = done.map_err(|error| Error::io("run the command for an access token with", Path::new(shell), error))?;
     if !done.status.success() {
         return Err(Error::new(Kind::Database, format!("the command for an access token failed: {}", done.status))
-            .hint("run it by hand; it has to print the token alone"));
+            .hint("run it by hand; it has to print only the token"));
     }
     String::from_utf8(done.stdout).map_err(|_| Error::usage("the command for an access token prints no text"))
 }

@@ -156,7 +156,7 @@ impl Plan {
             return Ok(());
         }
         Err(Error::new(Kind::Database, "another replay writes this target, and did not end in a minute")
-            .hint("run again when it has ended; what was applied stands"))
+            .hint("run again when it has ended; rows that were applied are kept"))
     }
 
     /// Stages rows and writes those that win.

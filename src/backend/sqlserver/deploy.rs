@@ -84,7 +84,7 @@ fn deploy_slice(engine: &mut Engine<'_>, table: &TableConfig) -> DeployStep {
     let name = format!("slice {} of {}", table.target, table.name);
     let (outcome, needs_attention) = match make_slice(engine, table) {
         Ok(outcome) => (outcome, false),
-        Err(_) if !table.is_active => ("left alone: the table is not active".to_owned(), false),
+        Err(_) if !table.is_active => ("not changed: the table is not active".to_owned(), false),
         Err(error) => (format!("not marked: {error}"), true),
     };
     DeployStep { name, outcome, needs_attention }

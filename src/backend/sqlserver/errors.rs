@@ -55,7 +55,7 @@ pub(super) fn not_reached_again(server: &str, waited: Duration, error: Tds) -> E
     Error::new(Kind::Database, format!("cannot log in to {server} again, which was tried for {waited:.1} minutes"))
         .caused_by(error)
         .hint(
-            "what was committed stands; when the server is back, go on. --reconnect-minutes says how long one that restarts or \
+            "committed work is kept; continue when the server is back. --reconnect-minutes says how long one that restarts or \
              fails over is waited for",
         )
 }
@@ -68,7 +68,7 @@ pub(super) fn failed(doing: &str, error: Tds) -> Error {
     let base = Error::new(Kind::Database, format!("cannot {doing}"));
     match &error {
         Tds::Io { .. } | Tds::Protocol(_) => {
-            base.caused_by(error).hint("the connection was lost; what was committed stands, go on with --resume")
+            base.caused_by(error).hint("the connection was lost; committed work is kept, continue with --resume")
         }
         Tds::Utf16 => base.caused_by(error).hint(
             "a text holds half of a character (an unpaired surrogate); mend the row, or leave it out with \

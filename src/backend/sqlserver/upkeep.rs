@@ -62,7 +62,7 @@ impl Upkeep for Engine<'_> {
     fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()> {
         let edition = edition_with_backup(self.db)?;
         if edition == MANAGED_INSTANCE && !place.starts_with("https://") {
-            return Err(Error::config("a managed instance backs up to Azure Blob Storage alone, not to a file")
+            return Err(Error::config("a managed instance backs up only to Azure Blob Storage, not to a file")
                 .hint("name a container: --backup-slice https://ACCOUNT.blob.core.windows.net/CONTAINER, with a credential of that name"));
         }
         for database in databases {

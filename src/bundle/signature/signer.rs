@@ -130,7 +130,7 @@ fn check_type(algorithm: &Algorithm) -> Result<()> {
     if *algorithm == Algorithm::Ed25519 {
         return Ok(());
     }
-    Err(Error::usage(format!("this is a key of type {algorithm}, and bundles are signed by ssh-ed25519 alone"))
+    Err(Error::usage(format!("this is a key of type {algorithm}, and bundles are signed only with ssh-ed25519"))
         .hint("make one with: ssh-keygen -t ed25519 -f FILE"))
 }
 
