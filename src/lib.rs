@@ -32,11 +32,15 @@
 //!
 //! # What must hold
 //!
-//! 1. No change is ever missed: a watermark moves only in the transaction that completes the
-//!    slice of its window.
-//! 2. Nothing wrong reaches a consumer unnoticed: a bundle is a folder under its final name only
-//!    when it is whole and synced, and nothing in a bundle is parsed before its hash is checked.
-//! 3. Whoever lost the lease writes nothing more.
+//! The three promises of README.md, with what the code does for each above all (`docs/rules.md` has
+//! the rules):
+//!
+//! 1. No change is missed: a watermark moves only in the transaction that completes the slice of its
+//!    window, and whoever lost the lease writes nothing more.
+//! 2. A wrong bundle is not used unnoticed: a bundle has its final name only when it is whole and
+//!    synced, and a receiver parses nothing in it before its hash is checked.
+//! 3. No receiver gets rows that belong to somebody else: a run for a unit publishes no row of another
+//!    unit, and a bundle goes only where its own run was told to (rule 18).
 
 pub mod backend;
 pub mod bundle;

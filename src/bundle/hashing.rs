@@ -131,7 +131,7 @@ impl Write for HashingFile {
 
 impl Drop for HashingFile {
     fn drop(&mut self) {
-        // The thread ends when nothing comes any more, and is waited for.
+        // Both threads end when nothing comes any more. `Sealing`, which is dropped next, waits for them.
         self.full = None;
     }
 }

@@ -189,8 +189,8 @@ impl<'b> RowRules<'b> {
         Ok(())
     }
 
-    /// The rows of a business unit's bundle are that unit's, and of the ancestors that they need no other one's content comes
-    /// along (rules 7 and 12).
+    /// The rows of a business unit's bundle are that unit's (rule 18). The ancestors that they need may be another unit's, and
+    /// come without content then (rule 7).
     fn check_unit(
         &self,
         (batch, row): (&BatchRows, usize),

@@ -58,7 +58,7 @@ impl Beneath {
     /// A folder below this one.
     ///
     /// # Errors
-    /// Config, if a link or anything else stands there; Io.
+    /// Verification, if a link or anything else stands there; Io.
     pub fn folder(&self, path: &Path, sharing: Sharing) -> Result<Self> {
         let opened = self.walk(path).and_then(|(above, name)| match name {
             Some(name) => at::open_folder(&above, name),
@@ -76,7 +76,7 @@ impl Beneath {
     /// What stands at a path, if anything does; a link is seen as such.
     ///
     /// # Errors
-    /// Config, if a link or a file stands where a folder above it has to be; Io.
+    /// Verification, if a link or a file stands where a folder above it has to be; Io.
     pub fn look(&self, path: &Path) -> Result<Option<FolderEntry>> {
         match self.on(path, at::look) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

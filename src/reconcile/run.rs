@@ -286,7 +286,7 @@ impl<'a> Reconciler<'a> {
 
     fn judge_gone(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
         let held = latest.version.modified_on;
-        // The runs of a unit tell deletions of what they know to have handed out; of other keys, what left it.
+        // Rule 15: the runs of a unit report deletions of keys that the unit was handed; of other keys, that they left it.
         let deletion = match remains.is_handed {
             true => Deletion { key, deleted_on: self.now, business_unit: latest.unit, reason: DeletionReason::Deleted },
             // A row whose blob comes late has the stamp of its metadata: only what was handed out is outranked.
@@ -304,14 +304,15 @@ impl<'a> Reconciler<'a> {
         self.note_or_logged(finding, remains.left_on, self.leaving(key, newest, remains))
     }
 
-    /// What to log of a key that left the scope. Where its leaving was reported, and is in none of the bundles, it is told again.
+    /// What to log of a key that left the scope (rule 17). If it was reported as left, and no bundle says so, it is reported
+    /// again: the time is later than the one that was reported (rule 15).
     fn leaving(&self, key: Guid, newest: Option<Timestamp>, remains: Remains) -> Deletion {
         let reported = remains.reported_on.map(|reported| reported.plus_ticks(PASSES));
         let deleted_on = newest.unwrap_or(self.now).max(reported.unwrap_or(Timestamp::MIN));
         Deletion { key, deleted_on, business_unit: self.options.unit, reason: DeletionReason::LeftScope }
     }
 
-    /// What is logged explains a difference where the next run tells it; and nothing is logged twice.
+    /// Rule 15: a deletion that is logged explains a difference if the next run reports it. Nothing is logged twice.
     fn note_or_logged(&mut self, finding: Difference, logged: Option<Timestamp>, deletion: Deletion) -> Result<()> {
         let is_logged = logged.is_some() && logged >= finding.in_bundles;
         if is_logged && self.report.not_reported.is_none() {

@@ -169,7 +169,8 @@ impl<'a> Sending<'a> {
     }
 
     /// Gives what was sent its name, looks whether all of it is there, and puts the marker: at one place one ship or
-    /// prune after the other.
+    /// prune after the other. See manifests/FORMAT.md, section 9, steps 3 and 4 of a process that ships; it also says which
+    /// race each check closes.
     fn settle(&self, stage: StagingFolder) -> Result<()> {
         let (name, root) = (&self.shipment.name, self.shipment.root_sha256);
         let alone = self.store.alone()?;

@@ -1,4 +1,4 @@
-//! Verifying a bundle: every check of DESIGN §6, from the names of files down to the last row,
+//! Verifying a bundle: every check of `manifests/FORMAT.md`, from the names of files down to the last row,
 //! with one typed finding for each way in which a bundle can be wrong.
 //!
 //! Nothing is parsed before its hash was checked, nothing is printed, and a hostile bundle can

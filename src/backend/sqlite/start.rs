@@ -121,6 +121,7 @@ fn begin(
             [&table.name],
             |row| row.get(0),
         )?,
+        // Rule 12: a unit has a watermark of its own.
         Scope::BusinessUnit(unit) => db.query_optional(UNIT_WATERMARK, (&table.name, unit), |row| row.get(0))?,
     }
     .flatten();

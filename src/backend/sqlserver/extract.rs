@@ -35,6 +35,7 @@ impl Extract for Engine<'_> {
     fn plan_table(&mut self, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
         // As start_table does.
         self.source_columns(table).map_err(|error| error.table(&table.name))?;
+        // Rule 15: it counts deletions by the script `Deletions`, which start_table runs.
         let mut sql = Sql::new("EXEC dbo.usp_BlobDelta_PlanTable @TableName = ").bind(&table.name);
         if let Some(unit) = request.scope.business_unit() {
             sql = sql.then(", @BusinessUnitId = ").bind(unit);
@@ -109,6 +110,7 @@ impl Extract for Engine<'_> {
             ("TookOver", "uniqueidentifier"),
             ("SliceChanged", "bit"),
         ];
+        // Rule 15: its scripts `Deletions` and `LeftAgain` put what is due into the slice.
         let started = unit(self.db, "start a table", "dbo.usp_BlobDelta_StartTable", &outputs, || {
             vec![
                 ("RunId", run.id.into()),
@@ -162,6 +164,8 @@ impl Extract for Engine<'_> {
 
     fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {
         let fence = &table_run.fence;
+        // Rule 15: its script `ToldDeletions` records what the slice reports. Rule 12: `NewUnits` finds the units that are new,
+        // and a run for a unit moves the watermark of that unit alone.
         let row = unit(
             self.db,
             "complete the slice",
