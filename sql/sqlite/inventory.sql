@@ -104,3 +104,21 @@ SELECT
     ),
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = ?1 AND d.Reason = 'Deleted'),
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = ?1 AND d.DeletedOn > ?2);
+
+-- name: due_deletions
+-- The entries of the deletion log that a run of the scope ?2, of the business unit ?3, tells of the table ?1, as the statement
+-- deletions has it; what was logged since ?4 is told again.
+SELECT l.DeletionId, l.stream_id FROM BlobDeltaDeletionLog AS l
+WHERE l.TableName = ?1
+    AND CASE l.Reason
+        WHEN 'LeftScope' THEN l.BusinessUnit IS ?3
+        ELSE ?3 IS NULL OR EXISTS (
+            SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = ?1 AND k.Scope = ?2 AND k.stream_id = l.stream_id
+        )
+    END
+    AND NOT EXISTS (
+        SELECT 1 FROM BlobDeltaToldDeletion AS t
+        WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.stream_id = l.stream_id
+            AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn AND (?4 IS NULL OR l.LoggedAt < ?4)
+    )
+ORDER BY l.DeletionId;

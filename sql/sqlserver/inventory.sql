@@ -114,3 +114,27 @@ FROM (
 ) AS k
 LEFT JOIN [{SourceTable}] AS s [{SourceHint}] ON s.[{KeyColumn}] = [{ToKey(}]k.stream_id[{)ToKey}]
 ORDER BY [{ToKey(}]k.stream_id[{)ToKey}];
+
+-- name: unfit_deletion
+-- The first entry of the deletion log that a run of the scope @P2 tells of the table @P1, as the script Deletions has it, and
+-- whose key is no integer from @P4 to @P5. @P3 is its business unit; what was logged since @P6 is told again.
+SELECT TOP (1) l.DeletionId, l.stream_id
+FROM dbo.BlobDeltaDeletionLog AS l
+WHERE l.TableName = @P1
+    AND (
+        (l.Reason = N'LeftScope' AND (l.BusinessUnit = @P3 OR (@P3 IS NULL AND l.BusinessUnit IS NULL)))
+        OR (l.Reason = N'Deleted' AND (@P3 IS NULL OR EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
+            WHERE k.TableName = @P1 AND k.Scope = @P2 AND k.stream_id = l.stream_id
+        )))
+    )
+    AND LEFT(CONVERT(nvarchar(36), l.stream_id), 18) = N'00000000-0000-0000'
+    AND ([{ToKey(}]l.stream_id[{)ToKey}] < @P4 OR [{ToKey(}]l.stream_id[{)ToKey}] > @P5)
+    AND NOT EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+        WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = l.stream_id
+            AND t.IsDeletion = CASE l.Reason WHEN N'Deleted' THEN 1 ELSE 0 END AND t.DeletedOn >= l.DeletedOn
+            AND (@P6 IS NULL OR l.LoggedAt < @P6)
+    )
+ORDER BY l.DeletionId
+OPTION (RECOMPILE);

@@ -6,6 +6,7 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 
@@ -129,6 +130,19 @@ pub trait Inventory {
     /// # Errors
     /// As [`Inventory::inventory`].
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable>;
+
+    /// The first logged deletion that a run of this scope tells although no key column of this type can have its key: the
+    /// entry's number, and the key. `again` is since when, UTC, what was told is told again.
+    ///
+    /// # Errors
+    /// Database.
+    fn unfit_deletion(
+        &mut self,
+        table: &TableConfig,
+        scope: Scope,
+        again: Option<Timestamp>,
+        key: SqlType,
+    ) -> Result<Option<(i64, Guid)>>;
 
     /// The hashes of these columns of the source's rows, values hashed where they lie; nothing for a
     /// key without a row.

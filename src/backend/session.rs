@@ -32,6 +32,7 @@ use crate::model::run::{
     AbsentParent, BatchOutcome, Fence, Run, RunRequest, Scope, Status, Step, TableCounts, TablePlan, TableRun,
 };
 use crate::model::slice::{Deletion, ReadLimits, SliceMarker, SlicePosition};
+use crate::model::sqltype::SqlType;
 use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
@@ -210,6 +211,8 @@ impl<S: Servants> Inventory for S {
         fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>>;
         fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>>;
         fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable>;
+        fn unfit_deletion(&mut self, table: &TableConfig, scope: Scope, again: Option<Timestamp>,
+            key: SqlType) -> Result<Option<(i64, Guid)>>;
         fn source_content(&mut self, table: &TableConfig, columns: &[Column],
             keys: &[Guid]) -> Result<Vec<Option<Vec<Option<Sha256>>>>>;
     }

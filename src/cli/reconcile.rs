@@ -121,6 +121,11 @@ fn text(reports: &[TableDifferences], is_good: bool) -> Text {
             (report.logged, "logged deletions are not shipped yet; the next run ships them"),
             (report.pended, "made pending"),
             (report.deletions, "written to the deletion log"),
+            (
+                report.unfit,
+                "gone rows have keys that do not fit the key column any more: none is logged, for no bundle could have it; \
+                 give the key column its wider type back, then call --log-deletions and run",
+            ),
         ];
         for (count, what) in done.into_iter().filter(|(count, _)| *count > 0) {
             text += &format!("{}: {} {what}\n", report.table, number(count));
@@ -196,5 +201,6 @@ fn object(report: &TableDifferences) -> Value {
         "findings": findings(std::slice::from_ref(report)).json(),
         "pended": report.pended,
         "deletions": report.deletions,
+        "unfit": report.unfit,
     })
 }

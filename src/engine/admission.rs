@@ -6,10 +6,12 @@ use crate::convert::ColumnPlan;
 use crate::error::{Error, Kind, Result};
 use crate::model::column::delta_columns;
 use crate::model::drift::{self, SchemaChange};
+use crate::model::key::KeyType;
 use crate::model::name::check_length;
 use crate::model::run::{Run, Scope};
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
+use crate::model::time::Timestamp;
 
 /// Whether this run may begin with a table, or go on with it. Gives what the slice has to follow of the source's columns
 /// (rule 24).
@@ -36,7 +38,37 @@ pub(super) fn check_table(
     if options.resume.is_some() {
         refuse_passed(backend, run, table)?;
     }
+    refuse_unfit(backend, run.scope, run.from, table)?;
     Ok(changes)
+}
+
+/// Rule 3: a logged deletion whose key the key column can no longer have is in no bundle, so the run would fail when it has
+/// copied everything. It is not passed over: a receiver whose column is wider still has the row.
+pub(super) fn refuse_unfit(
+    backend: &mut dyn Backend,
+    scope: Scope,
+    from: Option<Timestamp>,
+    table: &TableConfig,
+) -> Result<()> {
+    if table.key_type != KeyType::Integer || !table.include_deletions {
+        return Ok(());
+    }
+    let columns = backend.source_columns(table)?;
+    let Some(column) = columns.iter().find(|column| column.name == table.key_column) else { return Ok(()) };
+    let again = from.map(|from| table.clock.not_after_utc(from));
+    let Some((entry, id)) = backend.unfit_deletion(table, scope, again, column.sql_type)? else { return Ok(()) };
+    let key = table.key_type.shown(id);
+    let text = format!(
+        "the entry {entry} of BlobDeltaDeletionLog is of the key {key}, which does not fit the key column: it is {}",
+        column.sql_type
+    );
+    let delete = format!("DELETE FROM BlobDeltaDeletionLog WHERE DeletionId = {entry}");
+    let hint = format!(
+        "if receivers may have this row, give {} its wider type back until a run has shipped this deletion; if none has it, \
+         in the job database: {delete}",
+        column.name
+    );
+    Err(Error::config(text).table(&table.name).column(&column.name).key(key).hint(hint))
 }
 
 /// Rule 9: a run that a later one of its scope has passed has nothing left to take, and what it would hand out is

@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::column::Column;
 use crate::model::drift;
+use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run};
 use crate::model::slice::{ReadLimits, SlicePosition};
@@ -261,6 +263,7 @@ impl Exporter<'_> {
             after = Some(last.key);
             total += deletions.len() as u64;
             for deletion in &deletions {
+                self.check_fit(key, deletion.key, fence)?;
                 let unit = deletion.business_unit.map_or(Cell::Null, Cell::Guid);
                 let reason = Cell::Text(deletion.reason.as_str());
                 builder.push_row(&[cell(deletion.key), Cell::DateTime(deletion.deleted_on), unit, reason])?;
@@ -272,6 +275,26 @@ impl Exporter<'_> {
             return Err(Error::internal(text).hint("something else writes to the slice; run the table again"));
         }
         parts.finish()
+    }
+
+    /// A run refuses what the log has of it before it begins; this slice was made before the key column was narrowed, or by
+    /// the procedures alone.
+    fn check_fit(&self, column: &Column, id: Guid, fence: &Fence) -> Result<()> {
+        let Some(key_type) = KeyType::of(column.sql_type).filter(|of| !of.fits(id, column.sql_type)) else {
+            return Ok(());
+        };
+        let key = key_type.shown(id);
+        let text = format!(
+            "the slice has the deletion of the key {key}, which does not fit the key column: it is {}",
+            column.sql_type
+        );
+        let give_up = format!("blobdelta pack --run {} --give-up --table {}", fence.run_id, fence.table.shell_word());
+        let hint = format!(
+            "`{give_up}` takes the slice back, and the next run takes all that it held; if an entry of BlobDeltaDeletionLog \
+             is of this key, that run says what to do with it, else give {} its wider type back first",
+            column.name
+        );
+        Err(Error::config(text).table(&fence.table).column(&column.name).key(key).hint(hint))
     }
 
     fn absent_parents(&mut self, key: &Column, stage: &mut TableStage, fence: &Fence) -> Result<Vec<FileInfo>> {

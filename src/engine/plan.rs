@@ -1,5 +1,6 @@
 //! What a run would do, and what it would be refused for; nothing is changed.
 
+use super::admission::refuse_unfit;
 use super::place::check_out;
 use super::run::{check_from, chosen_tables, refuse_without_bundle};
 use crate::backend::Backend;
@@ -26,7 +27,9 @@ fn plan_table(backend: &mut dyn Backend, request: &RunRequest, table: &TableConf
     let planned = backend.plan_table(request, table)?;
     let is_refused = table.schema_drift == SchemaDrift::Refuse && !schema_changes.is_empty();
     let refused = is_refused.then(|| drift::refused(&schema_changes).to_string());
-    Ok(TablePlan { refused: planned.refused.or(refused), schema_changes, ..planned })
+    let refused = planned.refused.or(refused);
+    let unfit = refuse_unfit(backend, request.scope, request.from, table).err().map(|error| error.to_string());
+    Ok(TablePlan { refused: refused.or(unfit), schema_changes, ..planned })
 }
 
 /// What a run would be refused for before it begins, as far as that can be seen without its keys and recipients. Changes

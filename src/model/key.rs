@@ -50,6 +50,24 @@ impl KeyType {
         })
     }
 
+    /// The integers that a key in a column of this type can be; `None` where any 64 bits are one, or it is no integer.
+    pub fn least_and_most(sql_type: SqlType) -> Option<(i64, i64)> {
+        match sql_type {
+            SqlType::Int => Some((i32::MIN.into(), i32::MAX.into())),
+            SqlType::SmallInt => Some((i16::MIN.into(), i16::MAX.into())),
+            SqlType::TinyInt => Some((0, u8::MAX.into())),
+            _ => None,
+        }
+    }
+
+    /// Whether a column of this type can have the key of an id. What is the id of no key is for others to say.
+    pub fn fits(self, id: Guid, sql_type: SqlType) -> bool {
+        match (self.key(id), Self::least_and_most(sql_type)) {
+            (Some(Cell::Int(value)), Some((least, most))) => (least..=most).contains(&value),
+            _ => true,
+        }
+    }
+
     /// The types that a key can have, for messages.
     pub const TYPES: &'static str = "uniqueidentifier, bigint, int, smallint or tinyint";
 

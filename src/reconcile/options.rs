@@ -168,6 +168,8 @@ pub struct TableDifferences {
     pub pended: u64,
     /// Deletions that were logged.
     pub deletions: u64,
+    /// Deletions that were not, for the key column is too narrow for their keys now, and no bundle can have them.
+    pub unfit: u64,
 }
 
 impl TableDifferences {
@@ -190,6 +192,7 @@ impl TableDifferences {
             findings: Vec::new(),
             pended: 0,
             deletions: 0,
+            unfit: 0,
         }
     }
 

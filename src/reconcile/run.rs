@@ -12,6 +12,7 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::slice::{Deletion, DeletionReason};
+use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::monitor::{Event, Monitor};
@@ -66,6 +67,8 @@ pub(super) struct Reconciler<'a> {
     pub(super) visited: KeyMap<()>,
     /// In the table's clock.
     now: Timestamp,
+    /// What the key column is now.
+    key_column: Option<SqlType>,
     /// The columns whose content is compared.
     hashed: Vec<Column>,
     pub(super) report: TableDifferences,
@@ -87,6 +90,7 @@ impl<'a> Reconciler<'a> {
         let scope = Scope::from(options.unit);
         let mut report = TableDifferences::new(table, backend.reached(&table.name, scope)?);
         let mut hashed = backend.source_columns(table)?;
+        let key_column = hashed.iter().find(|column| column.name == table.key_column).map(|column| column.sql_type);
         hashed.retain(|column| column.sql_type.is_large_binary() && table.carries(&column.name));
         let chain = ReconciledChain { source_id, table: &table.name, scope, hashed: &hashed };
         let gathered = gather(bundles, &chain, monitor)?;
@@ -100,7 +104,21 @@ impl<'a> Reconciler<'a> {
         report.whole = backend.whole_table(table, now)?;
         let (index, visited) = (gathered.index, KeyMap::new(MEMORY));
         let (lost, held) = (Vec::new(), Vec::new());
-        Ok(Self { table, backend, options, monitor, scope, index, visited, now, hashed, report, lost, held })
+        Ok(Self {
+            table,
+            backend,
+            options,
+            monitor,
+            scope,
+            index,
+            visited,
+            now,
+            key_column,
+            hashed,
+            report,
+            lost,
+            held,
+        })
     }
 
     fn run(mut self) -> Result<TableDifferences> {
@@ -320,7 +338,9 @@ impl<'a> Reconciler<'a> {
             return Ok(());
         }
         self.report.note(finding);
-        if self.options.log_deletions && !is_logged {
+        if !is_logged && self.key_column.is_some_and(|column| !self.table.key_type.fits(deletion.key, column)) {
+            self.report.unfit += 1;
+        } else if self.options.log_deletions && !is_logged {
             self.backend.log_deletion(&self.table.name, &deletion)?;
             self.report.deletions += 1;
         }

@@ -132,6 +132,52 @@ pub fn rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can(
     assert_eq!(world.backend.save_table(&docs).unwrap_err().kind(), Kind::Config);
 }
 
+/// The key column becomes an `int`, as after every key that needs more was deleted.
+fn narrow(world: &mut World) {
+    let numbers = |sql_type| [Column::new("Id", sql_type, false), columns()[1].clone(), columns()[2].clone()];
+    world.script("DROP TABLE Src.Numbers", "DROP TABLE Src.dbo.Numbers");
+    world.backend.create_table(&world.table.source.clone(), &numbers(SqlType::Int), "Id", &[&["ParentId"]]).unwrap();
+    world
+        .backend
+        .insert(&world.table.source, &numbers(SqlType::Int), &[vec![Cell::Int(42), Cell::Null, Cell::Bytes(b"x")]])
+        .unwrap();
+    for number in NUMBERS.into_iter().filter(|number| *number != 42) {
+        let key = ("AttachmentId", id(Cell::Int(number)).unwrap());
+        let _ = world.backend.delete(&world.table.metadata, key).unwrap();
+    }
+    world.restart();
+}
+
+pub fn rule_3_a_logged_deletion_of_a_key_that_the_column_cannot_have_any_more_is_named_and_wedges_nothing(
+    on: &Instance,
+) {
+    let mut world = numbers(on);
+    let _ = world.run(1000);
+    narrow(&mut world);
+    let report = reconciled(&mut world, &ReconcileOptions { log_deletions: true, ..ReconcileOptions::default() });
+    assert_eq!((report.deletions, report.unfit), (2, 4), "{report:?}");
+    let report = world.run(2000);
+    assert_eq!(report.tables[0].status, Status::Completed, "{report:?}");
+    assert_eq!(report.tables[0].counts.as_ref().map(|counts| counts.tombstones), Some(2));
+    // What others wrote of such a key is refused before anything is copied, and what is to be done is done.
+    let wide = Deletion {
+        key: id(Cell::Int(i64::MAX)).unwrap(),
+        deleted_on: minute(2100),
+        business_unit: None,
+        reason: DeletionReason::Deleted,
+    };
+    world.backend.log_deletion(&world.table.name.clone(), &wide).unwrap();
+    let report = world.run(3000);
+    let error = report.tables[0].error.as_ref().unwrap();
+    let hint = error.what_to_do().unwrap().to_owned();
+    assert!(error.kind() == Kind::Config && error.to_string().contains("9223372036854775807"), "{error}");
+    let (_, statement) = hint.split_once("DELETE FROM ").unwrap();
+    // Those of a unit are told what they were handed, and so is nobody here.
+    assert_eq!(world.run_unit(3100, A).tables[0].error.as_ref().map(ToString::to_string), None);
+    world.script(&format!("DELETE FROM {statement}"), &format!("DELETE FROM dbo.{statement}"));
+    assert_eq!(world.run(3200).run.status, Status::Completed);
+}
+
 pub fn rule_3_what_somebody_writes_of_integers_is_an_id_or_named(on: &Instance) {
     let mut world = World::of(on, Keys::Integers);
     world.put(42, None, b"x", 10, A);

@@ -15,6 +15,7 @@ use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::Scope;
+use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
@@ -26,6 +27,7 @@ const REACHED: &str = statement(SQL, "reached");
 const REMAINS: &str = statement(SQL, "remains");
 const PARENTS: &str = statement(SQL, "parents");
 const WHOLE: &str = statement(SQL, "whole");
+const DUE_DELETIONS: &str = statement(SQL, "due_deletions");
 
 /// What a parameter holds of a key.
 fn bytes(key: Option<Guid>) -> Value {
@@ -131,6 +133,26 @@ impl Inventory for SourceInventory<'_> {
                 future_deletions: row.get(2)?,
             })
         })
+    }
+
+    fn unfit_deletion(
+        &mut self,
+        table: &TableConfig,
+        scope: Scope,
+        again: Option<Timestamp>,
+        key: SqlType,
+    ) -> Result<Option<(i64, Guid)>> {
+        let broken = |error| failed("look at the deletion log", error).table(&table.name);
+        let mut statement = self.db.cached(DUE_DELETIONS).map_err(broken)?;
+        let asked = (&table.name, scope.to_string(), scope.business_unit(), again);
+        let mut rows = statement.query(asked).map_err(broken)?;
+        while let Some(row) = rows.next().map_err(broken)? {
+            let id = row.get_ref(1).map_err(broken)?.as_blob().ok().and_then(types::guid);
+            if let Some(id) = id.filter(|id| !table.key_type.fits(*id, key)) {
+                return Ok(Some((row.get(0).map_err(broken)?, id)));
+            }
+        }
+        Ok(None)
     }
 
     fn source_content(

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
-use crate::model::key::place_bytes;
+use crate::model::key::{KeyType, place_bytes};
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use crate::model::sqltype::SqlType;
@@ -31,6 +31,7 @@ const DIALECT: Dialect =
 const REMAINS: &str = statement(SQL, "remains");
 const PARENTS: &str = statement(SQL, "parents");
 const WHOLE: &str = statement(SQL, "whole");
+const UNFIT_DELETION: &str = statement(SQL, "unfit_deletion");
 /// Whether a unit's runs know that they handed a staged key out.
 const HANDED_TO_UNIT: &str = statement(SQL, "handed_to_unit");
 
@@ -156,6 +157,25 @@ impl Inventory for SourceInventory<'_> {
         let fields = RowFields::of(&row);
         let count = |at| fields.must(at, RowFields::number).map(i64::unsigned_abs);
         Ok(WholeTable { without_metadata: count(0)?, logged_deletions: count(1)?, future_deletions: count(2)? })
+    }
+
+    fn unfit_deletion(
+        &mut self,
+        table: &TableConfig,
+        scope: Scope,
+        again: Option<Timestamp>,
+        key: SqlType,
+    ) -> Result<Option<(i64, Guid)>> {
+        let Some((least, most)) = KeyType::least_and_most(key) else { return Ok(None) };
+        let text = key_id::with_keys(table.key_type, UNFIT_DELETION);
+        let sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(scope.business_unit());
+        let sql = sql.with(least).with(most).with(again);
+        let row = self.db.client.unit(|client| client.row("look at the deletion log", sql.clone()))?;
+        row.map(|row| {
+            let fields = RowFields::of(&row);
+            Ok((fields.must(0, RowFields::number)?, fields.must(1, RowFields::guid)?))
+        })
+        .transpose()
     }
 
     fn source_content(
