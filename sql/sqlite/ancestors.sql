@@ -73,12 +73,27 @@ Needed (stream_id) AS (
             )
         )
     UNION ALL
-    -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window.
+    -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window. A row below that
+    -- is another scope's by now asks for nothing: what it lies in may never have been above a row of this scope.
     SELECT {ToId(}p.{KeyColumn}{)ToId}
     FROM BlobDeltaAbsentParent AS a
     CROSS JOIN {SourceTable} AS c ON c.{KeyColumn} = {ToKey(}a.stream_id{)ToKey}
     CROSS JOIN {SourceTable} AS p ON p.{PathColumn} = c.{ParentPathColumn}
-    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
+    WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL AND (
+        EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = c.{KeyColumn} AND {InScope})
+        OR (
+            EXISTS (
+                SELECT 1 FROM BlobDeltaShippedKey AS h
+                WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = a.stream_id
+            )
+            AND a.stream_id NOT IN (SELECT l.stream_id FROM "#Left" AS l WHERE NOT l.Stays)
+        )
+        -- What all units were handed whole is not kept: without metadata it is nobody else's.
+        OR (
+            @BusinessUnitId IS NULL
+            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = c.{KeyColumn})
+        )
+    )
 )
 SELECT
     @RunId,

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 19.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 20.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -32,7 +32,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 19)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 20)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1206,7 +1206,8 @@ BEGIN
             )
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
-    -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window.
+    -- Not there, or excluded, when the rows below them came. One that is in scope by now may lie in no window. A row below that
+    -- is another scope''s by now asks for nothing: what it lies in may never have been above a row of this scope.
     INSERT INTO #Needed (stream_id)
     SELECT DISTINCT {ToId(}p.{KeyColumn}{)ToId}
     FROM dbo.BlobDeltaAbsentParent AS a
@@ -1214,6 +1215,21 @@ BEGIN
     INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = c.{ParentPathColumn}
     WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.RunId IS NULL
         AND NOT EXISTS (SELECT 1 FROM #Needed AS n WHERE n.stream_id = {ToId(}p.{KeyColumn}{)ToId})
+        AND (
+            EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = c.{KeyColumn} AND {InScope})
+            OR (
+                EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaShippedKey AS h
+                    WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = a.stream_id
+                )
+                AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = a.stream_id AND l.Stays = 0)
+            )
+            -- What all units were handed whole is not kept: without metadata it is nobody else''s.
+            OR (
+                @BusinessUnitId IS NULL
+                AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = c.{KeyColumn})
+            )
+        )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
     SELECT @RunId, @TableName, n.stream_id, MAX({BusinessUnit}), 0, @Now
@@ -1620,10 +1636,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 19, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 19;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 20, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 20;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 19
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 20
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

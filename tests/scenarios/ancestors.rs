@@ -180,6 +180,56 @@ pub fn rule_7_an_ancestor_that_was_absent_comes_once_it_is_there(on: &Instance) 
     }
 }
 
+pub fn rule_7_what_was_absent_comes_for_rows_that_are_still_of_the_scope(on: &Instance) {
+    for case in CASES {
+        let begin = || {
+            let mut scoped = Scoped::new(on, case, true);
+            scoped.world.put(8, None, b"folder", 10, scoped.other);
+            scoped.world.put(9, Some(8), b"folder", 10, scoped.other);
+            scoped
+        };
+        // The row below was given away and moved: its new folders never were above a row of the scope.
+        let mut scoped = begin();
+        scoped.world.put(2, Some(9), b"file", 1500, scoped.other);
+        assert_eq!(scoped.run(9000), NOTHING);
+        // It was given away where it lies.
+        let mut scoped = begin();
+        scoped.world.stamp(2, 1500, scoped.other);
+        scoped.world.put(1, None, b"folder", 10, scoped.other);
+        assert_eq!(scoped.run(9000), NOTHING);
+        // It was deleted, and another scope has made it again.
+        let mut scoped = begin();
+        scoped.world.log_deletion(2, 1400);
+        scoped.world.put(2, Some(9), b"file", 1500, scoped.other);
+        assert_eq!(scoped.run(9000), NOTHING);
+        // Its folder was excluded and not absent.
+        let mut scoped = begin();
+        scoped.world.put(3, None, b"folder", 10, scoped.other);
+        let table = scoped.world.table.name.clone();
+        scoped.world.backend.exclude_key(&table, key(3), "cannot be read").unwrap();
+        scoped.world.put(4, Some(3), b"file", 1100, A);
+        assert_eq!(scoped.run(6000), [4]);
+        scoped.world.put(4, Some(9), b"file", 6500, scoped.other);
+        assert_eq!(scoped.run(9000), NOTHING);
+        // An ancestor came without the one above it, and nothing lies below it any more.
+        let mut scoped = begin();
+        scoped.world.put(5, Some(9), b"folder", 10, scoped.other);
+        scoped.world.put(6, Some(5), b"file", 1100, A);
+        scoped.world.lose(9);
+        assert_eq!(scoped.run(6000), [5, 6]);
+        scoped.world.put(6, None, b"file", 6500, A);
+        scoped.world.put(9, Some(8), b"folder", 10, scoped.other);
+        assert_eq!(scoped.run(9000), [6]);
+        // Control: something lies below it, so it stays, and what is above it comes.
+        let mut scoped = begin();
+        scoped.world.put(7, Some(2), b"file", 1100, A);
+        assert_eq!(scoped.run(6000), [2, 7]);
+        scoped.world.stamp(2, 6500, scoped.other);
+        scoped.world.put(1, None, b"folder", 10, scoped.other);
+        assert_eq!(scoped.run(9000), [1, 2]);
+    }
+}
+
 pub fn rule_7_an_ancestor_that_was_excluded_comes_once_it_is_not(on: &Instance) {
     for case in CASES {
         let mut world = World::new(on);
