@@ -16,6 +16,7 @@ pub const OF_GUIDS: &[&str] = &[
     "rule_3_integers_of_every_size_and_sign_go_the_whole_way",
     "rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can",
     "rule_3_what_somebody_writes_of_integers_is_an_id_or_named",
+    "rule_24_another_column_may_become_the_key",
     "rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise",
     "rule_17_keys_that_wait_cost_no_later_run_anything",
     "rule_20_rows_without_a_key_are_reported",
@@ -71,6 +72,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can,
         rule_3_a_logged_deletion_of_a_key_that_the_column_cannot_have_any_more_is_named_and_wedges_nothing,
         rule_3_what_somebody_writes_of_integers_is_an_id_or_named,
+        rule_24_another_column_may_become_the_key,
     }
     leases {
         rule_8_a_resume_takes_the_lease_of_its_own_run_at_once,

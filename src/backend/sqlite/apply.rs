@@ -228,7 +228,7 @@ impl<'c> BatchApplier<'c> {
 fn uniques<'c>(db: &'c Database, spec: &'c TargetSpec, compatibility: &TargetCompatibility) -> Result<Vec<Unique<'c>>> {
     let key = quote(&spec.key_column);
     let mut uniques = Vec::new();
-    for index in unique::unique_indexes(db, spec)? {
+    for index in unique::unique_indexes(db, &spec.target)? {
         let coming = |name: &Option<String>| {
             let name = name.as_ref()?;
             let is_written = |column: &Column| !compatibility.skipped.contains(&column.name);
@@ -252,7 +252,7 @@ fn uniques<'c>(db: &'c Database, spec: &'c TargetSpec, compatibility: &TargetCom
 /// The columns that come and that unique indexes beside that of the key are over. Of an expression it is not known what it
 /// is made of.
 fn given_up<'c>(db: &Database, spec: &TargetSpec, writer: &RowWriter<'c>) -> Result<Vec<&'c Column>> {
-    let indexes = unique::unique_indexes(db, spec)?;
+    let indexes = unique::unique_indexes(db, &spec.target)?;
     let indexes: Vec<_> = indexes.iter().filter(|index| !index.holds(&spec.key_column)).collect();
     let carried = || writer.carried().filter(|column| !column.name.eq_ignore_ascii_case(&spec.key_column));
     let is_plain = |name: &Option<String>| {

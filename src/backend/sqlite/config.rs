@@ -4,7 +4,7 @@ use super::database::Database;
 use super::errors::failed;
 use super::sql::{filled, quote};
 use super::template::Placeholders;
-use super::{catalog, filter, types};
+use super::{catalog, filter, types, unique};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::column::{Column, DELTA_COLUMNS, delta_columns, is_delta};
@@ -136,6 +136,13 @@ pub(super) fn carried_columns(db: &Database, table: &TableConfig) -> Result<Vec<
     for needed in [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()] {
         let Some(needed) = needed else { continue };
         found(&carried, needed, "the slice table").map_err(|error| error.table(&table.name).column(needed))?;
+    }
+    if !unique::is_unique(db, &table.target, &table.key_column)? {
+        let text = format!("the slice table {} was made for another key column", table.target);
+        return Err(Error::config(text)
+            .table(&table.name)
+            .column(&table.key_column)
+            .hint("`blobdelta deploy` makes it again, when what it holds is packed"));
     }
     Ok(carried)
 }

@@ -2,7 +2,7 @@
 
 use super::database::Database;
 use super::lease::Lease;
-use super::{catalog, config, marker};
+use super::{catalog, config, marker, unique};
 use crate::error::{Error, Result};
 use crate::model::column::{Column, DELTA_PARENT_KEY, is_delta};
 use crate::model::destination::pack_command;
@@ -42,14 +42,14 @@ pub(super) fn check_no_drift(db: &Database, table: &TableConfig) -> Result<()> {
 /// Has a slice follow its source whose rows are in a bundle, or that has none, and that no run works on.
 pub(super) fn refresh(db: &mut Database, table: &TableConfig) -> Result<()> {
     let source = config::check_config(db, table)?;
-    if slice_drift(db, table)?.is_empty() {
+    if slice_drift(db, table)?.is_empty() && !lacks_place(db, table, &source)? {
         return Ok(());
     }
     db.transact("refresh the slice", |db| empty_and_remake(db, table, &source))
 }
 
 /// Whether a slice of ours lacks the key or a path of its table, because another column of the source is that now, or has keys of
-/// another type.
+/// another type. The key of a slice is the column that its unique index is over.
 pub(super) fn lacks_place(db: &Database, table: &TableConfig, source: &[Column]) -> Result<bool> {
     let slice = catalog::table_columns(db, &table.target)?;
     let is_ours = slice.iter().any(|column| is_delta(&column.name));
@@ -58,7 +58,8 @@ pub(super) fn lacks_place(db: &Database, table: &TableConfig, source: &[Column])
     let of =
         |columns: &[Column], name: &str| columns.iter().find(|column| column.name == name).map(|found| found.sql_type);
     let key = of(source, &table.key_column);
-    let has_keys = [&table.key_column, DELTA_PARENT_KEY].into_iter().all(|name| of(&slice, name) == key);
+    let has_keys = [&table.key_column, DELTA_PARENT_KEY].into_iter().all(|name| of(&slice, name) == key)
+        && unique::is_unique(db, &table.target, &table.key_column)?;
     Ok(is_ours && !(has_keys && needed.into_iter().flatten().all(is_there)))
 }
 

@@ -4,6 +4,7 @@ use super::database::Database;
 use crate::backend::TargetSpec;
 use crate::backend::compatibility::not_unique;
 use crate::error::Result;
+use crate::model::name::TableName;
 use crate::scripts::statement::statement;
 
 const SQL: &str = include_str!("../../../sql/sqlite/unique.sql");
@@ -24,9 +25,9 @@ impl UniqueIndex {
     }
 }
 
-/// Unique indexes of the target, with their columns.
-pub(super) fn unique_indexes(db: &Database, spec: &TargetSpec) -> Result<Vec<UniqueIndex>> {
-    let of = (&spec.target.table, db.schema_name(&spec.target.db));
+/// Unique indexes of a table, with their columns.
+pub(super) fn unique_indexes(db: &Database, table: &TableName) -> Result<Vec<UniqueIndex>> {
+    let of = (&table.table, db.schema_name(&table.db));
     let mut indexes: Vec<UniqueIndex> = Vec::new();
     let columns = db.query_all(UNIQUE_INDEXES, of, |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?))
@@ -40,9 +41,13 @@ pub(super) fn unique_indexes(db: &Database, spec: &TargetSpec) -> Result<Vec<Uni
     Ok(indexes)
 }
 
+/// Whether a table has a unique index over this column alone, for all of its rows.
+pub(super) fn is_unique(db: &Database, table: &TableName, column: &str) -> Result<bool> {
+    let is_over = |index: &UniqueIndex| !index.is_partial && index.columns.len() == 1 && index.holds(column);
+    Ok(unique_indexes(db, table)?.iter().any(is_over))
+}
+
 /// A row replaces the row of its key, so the key alone must be unique.
 pub(super) fn check_unique_key(db: &Database, spec: &TargetSpec) -> Result<()> {
-    let is_key = |index: &UniqueIndex| !index.is_partial && index.columns.len() == 1 && index.holds(&spec.key_column);
-    let unique = unique_indexes(db, spec)?.iter().any(is_key);
-    if unique { Ok(()) } else { Err(not_unique(spec)) }
+    if is_unique(db, &spec.target, &spec.key_column)? { Ok(()) } else { Err(not_unique(spec)) }
 }
