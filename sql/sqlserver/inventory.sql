@@ -41,7 +41,7 @@ EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u WHERE u.TableName = @P1 AND u
 -- name: parents
 -- The parents of the rows in #BlobDeltaStage, as far as the source has them: whether each is in scope, its greatest stamp in
 -- whatever scope, whether the next run of the scope @P3 brings it (it was asked for, was absent, or was told to be deleted), and
--- whether it is never captured. @P1 is the configured table, @P2 the key that is never captured (zero for none); [{InScope}] is a
+-- whether it is never captured. @P1 is the configured table, @P2 the key that is never captured (the id of no key for none); [{InScope}] is a
 -- condition on m, [{Path}] an expression on p.
 SELECT
     k.n,
@@ -91,7 +91,7 @@ OPTION (RECOMPILE);
 
 -- name: inventory
 -- The next @P1 keys of the metadata that are in scope, and what the source has of them. @P2 is the
--- configured table, @P3 the key that is never captured (zero for none), @P4 whose runs are meant; [{After}]
+-- configured table, @P3 the key that is never captured (the id of no key for none), @P4 whose runs are meant; [{After}]
 -- and [{InScope}] are conditions on m, [{Path}] an expression on s.
 SELECT
     k.stream_id,
@@ -116,25 +116,25 @@ LEFT JOIN [{SourceTable}] AS s [{SourceHint}] ON s.[{KeyColumn}] = [{ToKey(}]k.s
 ORDER BY [{ToKey(}]k.stream_id[{)ToKey}];
 
 -- name: unfit_deletion
--- The first entry of the deletion log that a run of the scope @P2 tells of the table @P1, as the script Deletions has it, and
--- whose key is no integer from @P4 to @P5. @P3 is its business unit; what was logged since @P6 is told again.
+-- The first entry of the deletion log that a run of the scope [{Scope}] tells of the table [{Table}], as the script Deletions has it, and
+-- whose key is no integer from [{Least}] to [{Most}]. [{Unit}] is its business unit; what was logged since [{Again}] is told again.
 SELECT TOP (1) l.DeletionId, l.stream_id
 FROM dbo.BlobDeltaDeletionLog AS l
-WHERE l.TableName = @P1
+WHERE l.TableName = [{Table}]
     AND (
-        (l.Reason = N'LeftScope' AND (l.BusinessUnit = @P3 OR (@P3 IS NULL AND l.BusinessUnit IS NULL)))
-        OR (l.Reason = N'Deleted' AND (@P3 IS NULL OR EXISTS (
+        (l.Reason = N'LeftScope' AND (l.BusinessUnit = [{Unit}] OR ([{Unit}] IS NULL AND l.BusinessUnit IS NULL)))
+        OR (l.Reason = N'Deleted' AND ([{Unit}] IS NULL OR EXISTS (
             SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
-            WHERE k.TableName = @P1 AND k.Scope = @P2 AND k.stream_id = l.stream_id
+            WHERE k.TableName = [{Table}] AND k.Scope = [{Scope}] AND k.stream_id = l.stream_id
         )))
     )
     AND LEFT(CONVERT(nvarchar(36), l.stream_id), 18) = N'00000000-0000-0000'
-    AND ([{ToKey(}]l.stream_id[{)ToKey}] < @P4 OR [{ToKey(}]l.stream_id[{)ToKey}] > @P5)
+    AND ([{ToKey(}]l.stream_id[{)ToKey}] < [{Least}] OR [{ToKey(}]l.stream_id[{)ToKey}] > [{Most}])
     AND NOT EXISTS (
         SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
-        WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = l.stream_id
+        WHERE t.TableName = [{Table}] AND t.Scope = [{Scope}] AND t.stream_id = l.stream_id
             AND t.IsDeletion = CASE l.Reason WHEN N'Deleted' THEN 1 ELSE 0 END AND t.DeletedOn >= l.DeletedOn
-            AND (@P6 IS NULL OR l.LoggedAt < @P6)
+            AND ([{Again}] IS NULL OR l.LoggedAt < [{Again}])
     )
 ORDER BY l.DeletionId
 OPTION (RECOMPILE);

@@ -204,7 +204,8 @@ fn type_name(sql_type: SqlType) -> String {
 }
 
 fn key_index(columns: &[Column], key_column: &str) -> Result<usize> {
-    let found = columns.iter().position(|column| column.name == key_column);
+    // Of a chain, whose bundles may have it in another case each. No bundle has two that differ in case alone.
+    let found = columns.iter().position(|column| column.name.eq_ignore_ascii_case(key_column));
     found.ok_or_else(|| Error::config("the key column is not among the table's columns").column(key_column))
 }
 

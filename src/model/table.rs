@@ -159,6 +159,33 @@ impl TableConfig {
         source.iter().filter(|column| self.carries(&column.name)).map(plain).collect()
     }
 
+    /// The one place where names of columns meet those of a table: what is named here is spelled in the columns of its source or
+    /// slice as it is here, and everything behind it compares names as they are. One that is spelled so comes first, for there are
+    /// servers on which two differ in case alone.
+    pub fn spell(&self, columns: &mut [Column]) {
+        let named = [Some(&self.key_column), self.path_column.as_ref(), self.parent_path_column.as_ref()];
+        for name in named.into_iter().flatten() {
+            let lower = name.to_lowercase();
+            let exact = columns.iter().any(|column| column.name == *name);
+            let other = columns.iter_mut().find(|column| !exact && column.name.to_lowercase() == lower);
+            if let Some(column) = other {
+                column.name.clone_from(name);
+            }
+        }
+    }
+
+    /// A path that is the key in another case is the key ([`TableConfig::place_column`]).
+    #[must_use]
+    pub fn with_one_spelling(mut self) -> Self {
+        let key = self.key_column.to_lowercase();
+        for name in [&mut self.path_column, &mut self.parent_path_column].into_iter().flatten() {
+            if name.to_lowercase() == key {
+                name.clone_from(&self.key_column);
+            }
+        }
+        self
+    }
+
     /// The column that says where rows lie; none in a flat table.
     pub fn place_column(&self) -> Option<&str> {
         place_column(&self.key_column, self.path_column.as_ref(), self.parent_path_column.as_ref())
@@ -265,6 +292,22 @@ mod tests {
         assert!(table.check().is_err());
         table.safety_buffer_minutes = 120;
         assert!(table.check().is_ok());
+    }
+
+    #[test]
+    fn rule_3_a_column_is_found_in_any_case_and_the_one_that_is_spelled_so_first() {
+        let mut table = config();
+        (table.key_column, table.path_column, table.parent_path_column) =
+            ("ID".into(), Some("id".into()), Some("ÄLTER".into()));
+        let table = table.with_one_spelling();
+        assert_eq!((table.path_column.as_deref(), table.place_column()), (Some("ID"), Some("ÄLTER")));
+        let spelled = |names: [&str; 3]| {
+            let mut columns = names.map(|name| Column::new(name, SqlType::Int, false));
+            table.spell(&mut columns);
+            columns.map(|column| column.name)
+        };
+        assert_eq!(spelled(["Id", "Name", "älter"]), ["ID", "Name", "ÄLTER"]);
+        assert_eq!(spelled(["Id", "ID", "Name"]), ["Id", "ID", "Name"]);
     }
 
     #[test]

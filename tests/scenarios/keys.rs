@@ -146,13 +146,15 @@ fn narrow(world: &mut World) {
         let _ = world.backend.delete(&world.table.metadata, key).unwrap();
     }
     world.restart();
+    let _ = world.deploy();
 }
 
 pub fn rule_3_a_logged_deletion_of_a_key_that_the_column_cannot_have_any_more_is_named_and_wedges_nothing(
     on: &Instance,
 ) {
     let mut world = numbers(on);
-    let _ = world.run(1000);
+    let first = world.run(1000);
+    assert_eq!(first.run.status, Status::Completed, "{:?}", first.tables[0].error);
     narrow(&mut world);
     let report = reconciled(&mut world, &ReconcileOptions { log_deletions: true, ..ReconcileOptions::default() });
     assert_eq!((report.deletions, report.unfit), (2, 4), "{report:?}");
@@ -176,6 +178,37 @@ pub fn rule_3_a_logged_deletion_of_a_key_that_the_column_cannot_have_any_more_is
     assert_eq!(world.run_unit(3100, A).tables[0].error.as_ref().map(ToString::to_string), None);
     world.script(&format!("DELETE FROM {statement}"), &format!("DELETE FROM dbo.{statement}"));
     assert_eq!(world.run(3200).run.status, Status::Completed);
+}
+
+pub fn rule_3_a_column_that_is_named_in_another_case_is_the_same_column(on: &Instance) {
+    let mut world = numbers(on);
+    let mut table = world.table.clone();
+    (table.key_column, table.path_column, table.parent_path_column) =
+        ("ID".into(), Some("id".into()), Some("PARENTID".into()));
+    (table.metadata_id_column, table.metadata_modified_on_column) = ("attachmentid".into(), "MODIFIEDON".into());
+    world.backend.save_table(&table).unwrap();
+    world.table = world.backend.table(&table.name).unwrap();
+    let report = world.run(1000);
+    assert_eq!(report.run.status, Status::Completed, "{:?}", report.tables[0].error);
+    assert_eq!(findings(&report.bundles[0]), [] as [String; 0]);
+    // Whoever writes the row by hand is understood too, and the chain goes on.
+    let mend = "BlobDeltaTableConfig SET KeyColumn = 'iD', PathColumn = 'Id', ParentPathColumn = 'parentId'";
+    world.script(&format!("UPDATE {mend}"), &format!("UPDATE dbo.{mend}"));
+    world.restart();
+    world.table = world.backend.table(&table.name).unwrap();
+    let changed = [(&metadata()[1], Cell::DateTime(minute(1500)))];
+    let key = ("AttachmentId", id(Cell::Int(42)).unwrap());
+    assert!(world.backend.update(&world.table.metadata, key, &changed).unwrap());
+    let again = world.run(2000);
+    assert_eq!(again.run.status, Status::Completed, "{:?}", again.tables[0].error);
+    assert!(again.tables[0].schema_changes.is_empty(), "{again:?}");
+    let reconciliation = reconciled(&mut world, &ReconcileOptions::default());
+    assert!(reconciliation.is_good() && reconciliation.equal == NUMBERS.len() as u64, "{reconciliation:?}");
+    let mut target = world.target();
+    let replayed = replay(&[report.bundles, again.bundles].concat(), &mut *target, &into_copy(), &Silent).unwrap();
+    let written: Vec<u64> = replayed.bundles.iter().map(|bundle| bundle.tables[0].written).collect();
+    assert_eq!(written[0], NUMBERS.len() as u64, "{replayed:?}");
+    assert!(written[1] > 0, "{replayed:?}");
 }
 
 pub fn rule_3_what_somebody_writes_of_integers_is_an_id_or_named(on: &Instance) {

@@ -71,6 +71,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_3_integers_of_every_size_and_sign_go_the_whole_way,
         rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can,
         rule_3_a_logged_deletion_of_a_key_that_the_column_cannot_have_any_more_is_named_and_wedges_nothing,
+        rule_3_a_column_that_is_named_in_another_case_is_the_same_column,
         rule_3_what_somebody_writes_of_integers_is_an_id_or_named,
         rule_24_another_column_may_become_the_key,
     }

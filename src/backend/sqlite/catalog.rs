@@ -39,7 +39,16 @@ pub(super) fn table_columns(db: &Database, table: &TableName) -> Result<Vec<Colu
 
 /// Those of the source's columns that are carried; of what is left out no type is asked.
 pub(super) fn source_columns(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
-    columns_of(db, &table.source, |name| table.carries(name))
+    let mut columns = columns_of(db, &table.source, |name| table.carries(name))?;
+    table.spell(&mut columns);
+    Ok(columns)
+}
+
+/// The columns of a slice table.
+pub(super) fn slice_columns(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
+    let mut columns = table_columns(db, &table.target)?;
+    table.spell(&mut columns);
+    Ok(columns)
 }
 
 fn columns_of(db: &Database, table: &TableName, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Column>> {

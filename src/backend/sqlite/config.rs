@@ -121,7 +121,7 @@ pub(super) fn carried_columns(db: &Database, table: &TableConfig) -> Result<Vec<
     let source = check_config(db, table)?;
     let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| error.table(&table.name))?;
     table.check_key_type(key.sql_type)?;
-    let slice = catalog::table_columns(db, &table.target).map_err(|error| error.table(&table.name))?;
+    let slice = catalog::slice_columns(db, table).map_err(|error| error.table(&table.name))?;
     if !slice.iter().any(|column| is_delta(&column.name)) {
         let text = format!("{} is no slice of ours, it has none of its columns", table.target);
         return Err(Error::config(text)
@@ -209,7 +209,8 @@ fn is_path_type(sql_type: SqlType) -> bool {
 }
 
 fn found<'a>(columns: &'a [Column], name: &str, setting: &str) -> Result<&'a Column> {
-    columns.iter().find(|column| column.name == name).ok_or_else(|| {
+    // To SQLite, names are the same in upper and lower case.
+    columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         Error::config(format!("{setting} names a column that is not there"))
             .hint(format!("the table has: {}", names.join(", ")))
@@ -232,7 +233,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         (Some(db), schema, Some(table)) => Some(TableName::new(&db, schema.as_deref().unwrap_or("dbo"), &table)?),
         _ => None,
     };
-    Ok(TableConfig {
+    let config = TableConfig {
         source: name(1).map_err(|error| error.table(&table))?,
         target: name(4).map_err(|error| error.table(&table))?,
         metadata: name(7).map_err(|error| error.table(&table))?,
@@ -261,7 +262,8 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         accepted_standing_percent: row.get(31).map_err(broken)?,
         schema_drift: SchemaDrift::parse(&text(32)?).map_err(|error| error.table(&table_name))?,
         excluded_columns: parse_names(&optional(33)?.unwrap_or_default()).map_err(|error| error.table(&table_name))?,
-    })
+    };
+    Ok(config.with_one_spelling())
 }
 
 /// Whether one of these tables has the unit in its table of units.

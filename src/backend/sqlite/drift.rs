@@ -18,7 +18,7 @@ const IS_AT_WORK: &str = statement(SQL, "is_at_work");
 /// What the source's columns are, and what the slice's are not.
 pub(super) fn slice_drift(db: &Database, table: &TableConfig) -> Result<Vec<SchemaChange>> {
     let source = config::check_config(db, table)?;
-    let slice = catalog::table_columns(db, &table.target).map_err(|error| error.table(&table.name))?;
+    let slice = catalog::slice_columns(db, table).map_err(|error| error.table(&table.name))?;
     Ok(drift::changes(&slice, &table.slice_columns(&source)))
 }
 
@@ -51,7 +51,7 @@ pub(super) fn refresh(db: &mut Database, table: &TableConfig) -> Result<()> {
 /// Whether a slice of ours lacks the key or a path of its table, because another column of the source is that now, or has keys of
 /// another type. The key of a slice is the column that its unique index is over.
 pub(super) fn lacks_place(db: &Database, table: &TableConfig, source: &[Column]) -> Result<bool> {
-    let slice = catalog::table_columns(db, &table.target)?;
+    let slice = catalog::slice_columns(db, table)?;
     let is_ours = slice.iter().any(|column| is_delta(&column.name));
     let needed = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
     let is_there = |name: &String| slice.iter().any(|column| column.name == *name);

@@ -39,7 +39,7 @@ impl Slices for Engine<'_> {
     }
 
     fn slice_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        catalog::table_columns(self.db, &table.target)
+        catalog::slice_columns(self.db, table)
     }
 
     fn changed_scripts(&mut self, table: &TableConfig) -> Result<Vec<ChangedScript>> {
@@ -59,7 +59,7 @@ impl Slices for Engine<'_> {
     ) -> Result<Option<SlicePosition>> {
         let prepared = self.state.prepared.of(self.db, &fence.table)?;
         marker::own_slice(self.db, &prepared.config, fence, &READABLE)?;
-        let columns = catalog::table_columns(self.db, &prepared.config.target)?;
+        let columns = catalog::slice_columns(self.db, &prepared.config)?;
         let sql = page_sql(&prepared.config, &prepared.target()?, &columns, after.is_some());
         let key_type = prepared.config.key_type;
         let broken = |error| failed("read the slice", error).table(&fence.table);

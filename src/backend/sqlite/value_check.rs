@@ -69,7 +69,7 @@ fn wrong_value(config: &TableConfig, column: &Column, why: &str, key: Guid) -> E
 impl ValueCheck {
     /// For a table whose slice is there.
     pub(super) fn new(db: &Database, config: &TableConfig) -> Result<Self> {
-        let columns = catalog::table_columns(db, &config.target)?;
+        let columns = catalog::slice_columns(db, config)?;
         let target = catalog::resolve(db, &config.target)?;
         let rowid = growing_rowid(db, &config.target)?;
         let cell = |column: &Column| {

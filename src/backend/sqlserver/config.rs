@@ -218,7 +218,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         (Some(db), schema, Some(table)) => Some(TableName::new(db, schema.unwrap_or("dbo"), table)?),
         _ => None,
     };
-    Ok(TableConfig {
+    let config = TableConfig {
         source: name(1)?,
         target: name(4)?,
         metadata: name(7)?,
@@ -248,5 +248,6 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         schema_drift: SchemaDrift::parse(text(33)?).map_err(|error| error.table(&table))?,
         excluded_columns: parse_names(fields.text(34)?.unwrap_or_default()).map_err(|error| error.table(&table))?,
         name: table,
-    })
+    };
+    Ok(config.with_one_spelling())
 }

@@ -52,9 +52,8 @@ impl Inventory for SourceInventory<'_> {
     ) -> Result<Vec<InventoryRow>> {
         let path = path_type(self.db, self.columns, table)?;
         let text = inventory_sql(self.db, table, path.as_ref(), unit, after)?;
-        let none = Guid::from_bytes([0; 16]);
         let sql = Sql::new(text).with(i64::from(most)).with(&table.name);
-        let mut sql = sql.with(table.excluded_stream_id.unwrap_or(none)).with(Scope::from(unit).to_string());
+        let mut sql = sql.with(never_captured(table)).with(Scope::from(unit).to_string());
         for value in [after, unit].into_iter().flatten() {
             sql = sql.with(value);
         }
@@ -128,8 +127,7 @@ impl Inventory for SourceInventory<'_> {
                 ("Path", &path_of(path.as_ref(), "p")),
             ],
         );
-        let none = Guid::from_bytes([0; 16]);
-        let sql = Sql::new(text).with(&table.name).with(table.excluded_stream_id.unwrap_or(none));
+        let sql = Sql::new(text).with(&table.name).with(never_captured(table));
         let mut sql = sql.with(scope.to_string());
         if let Some(unit) = unit {
             sql = sql.with(unit);
@@ -168,8 +166,15 @@ impl Inventory for SourceInventory<'_> {
     ) -> Result<Option<(i64, Guid)>> {
         let Some((least, most)) = KeyType::least_and_most(key) else { return Ok(None) };
         let text = key_id::with_keys(table.key_type, UNFIT_DELETION);
-        let sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(scope.business_unit());
-        let sql = sql.with(least).with(most).with(again);
+        let values = vec![
+            ("Table", (&table.name).into()),
+            ("Scope", scope.to_string().into()),
+            ("Unit", scope.business_unit().into()),
+            ("Least", least.into()),
+            ("Most", most.into()),
+            ("Again", again.into()),
+        ];
+        let sql = Sql::bound(&text, values);
         let row = self.db.client.unit(|client| client.row("look at the deletion log", sql.clone()))?;
         row.map(|row| {
             let fields = RowFields::of(&row);
@@ -201,6 +206,15 @@ impl Inventory for SourceInventory<'_> {
         })?;
         Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
+}
+
+/// The key that is never captured; what no key is where there is none. Zero is the id of an integer, this is of none.
+fn never_captured(table: &TableConfig) -> Guid {
+    let none = match table.key_type {
+        KeyType::UniqueIdentifier => [0; 16],
+        KeyType::Integer => [u8::MAX; 16],
+    };
+    table.excluded_stream_id.unwrap_or(Guid::from_bytes(none))
 }
 
 /// A script with the names of a table and its metadata.

@@ -135,7 +135,10 @@ impl Jobs for Engine<'_> {
     }
 
     fn source_columns(&mut self, table: &TableConfig) -> Result<Vec<Column>> {
-        self.state.known.columns_of_run(&mut self.db.client, &table.source, &table.excluded_columns)
+        let known = &mut self.state.known;
+        let mut columns = known.columns_of_run(&mut self.db.client, &table.source, &table.excluded_columns)?;
+        table.spell(&mut columns);
+        Ok(columns)
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {

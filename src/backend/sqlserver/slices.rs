@@ -47,12 +47,7 @@ impl Slices for Engine<'_> {
             return Ok(known.clone());
         }
         let mut columns = self.state.known.columns_of_run(&mut self.db.client, &table.target, &[])?;
-        let spelled = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
-        for name in spelled.into_iter().flatten() {
-            if let Some(column) = columns.iter_mut().find(|column| column.name.eq_ignore_ascii_case(name)) {
-                column.name.clone_from(name);
-            }
-        }
+        table.spell(&mut columns);
         self.state.known.columns.insert(table.target.clone(), columns.clone());
         Ok(columns)
     }
