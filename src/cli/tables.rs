@@ -12,6 +12,7 @@ use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::model::column::delta_columns;
 use crate::model::drift;
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
@@ -42,6 +43,7 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
     let mut config = backend.table(&args.name)?;
     let (filtered, unit_column) = (config.metadata_filter.clone(), config.metadata_business_unit_column.clone());
+    let key_column = config.key_column.clone();
     fields::set_all(&mut config, &args.settings)?;
     check_names(backend.as_mut(), &config, &args.settings)?;
     backend.save_table(&config)?;
@@ -53,6 +55,16 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
              business unit that has runs of its own, with --business-unit. Receivers of a unit are told that rows left that \
              are not in the unit by the new column; if these are more than half of its rows, the table fails as suspect\n",
             config.name.shell_word()
+        ));
+    }
+    if key_column != config.key_column && was_captured(backend.as_mut(), &config.name)? {
+        answer.text += &again::connected_text(&format!(
+            "\nthe bundles of this table until now have the key in {key_column}, and the next ones have it in {}. No replay and no \
+             compaction takes both, and none into a table that earlier ones were replayed into: receivers need a new chain, under \
+             another table name. `blobdelta table remove {table}`, then `blobdelta table add NEWNAME Source={table}` with the \
+             settings above and --metadata begins one\n",
+            config.key_column,
+            table = config.name.shell_word()
         ));
     }
     if filtered.is_some() && filtered != config.metadata_filter {
@@ -101,6 +113,12 @@ pub fn remove(args: &TableRemoveArgs) -> Result<Answer> {
     Ok(Answer::done(text, json!({"removed": args.name, "slice_table": target})))
 }
 
+/// Whether receivers may have rows of a table.
+fn was_captured(backend: &mut dyn Backend, name: &TableName) -> Result<bool> {
+    let all = backend.watermarks()?.iter().any(|mark| mark.table == *name && mark.last_high_water.is_some());
+    Ok(all || backend.unit_watermarks()?.iter().any(|mark| mark.table == *name))
+}
+
 /// That a bundle can name the source's columns beside its own. What else is wrong with them is said where the table is saved.
 fn check_names(backend: &mut dyn Backend, config: &TableConfig, settings: &[String]) -> Result<()> {
     let names_columns = settings.iter().any(|setting| setting.to_lowercase().starts_with("excludedcolumns="));
@@ -119,9 +137,8 @@ fn check_names(backend: &mut dyn Backend, config: &TableConfig, settings: &[Stri
         }
     }
     let Ok(mut columns) = backend.source_columns(config) else { return Ok(()) };
-    if !columns.iter().any(|column| column.name == config.key_column) {
-        return Ok(());
-    }
+    let Some(key) = columns.iter().find(|column| column.name == config.key_column) else { return Ok(()) };
+    KeyType::check(key.sql_type, &key.name).map_err(|error| error.table(&config.name))?;
     columns.retain(|column| config.carries(&column.name));
     let key = columns.iter().find(|column| column.name == config.key_column);
     columns.extend(delta_columns(key.map_or(SqlType::UniqueIdentifier, |key| key.sql_type)));

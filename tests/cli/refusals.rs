@@ -68,6 +68,7 @@ fn a_configuration_that_names_what_is_not_there() {
         ("MetadataModifiedOnCol=Changed", "Changed"),
         ("MetadataIdColumn=Nr", "Nr"),
         ("KeyColumn=nr", "nr"),
+        ("KeyColumn=name", "has to be uniqueidentifier, bigint, int, smallint or tinyint"),
         ("PathColumn=place", "place"),
         ("SafetyBufferMinutes=soon", "soon"),
         ("Target=Src.dbo.Docs", "TargetTable"),
@@ -334,4 +335,23 @@ fn the_usage_of_ship_names_bundles_and_a_destination() {
     let help = world.good(&["ship", "--help"]).stdout;
     assert!(help.contains("Usage: blobdelta ship [OPTIONS] <BUNDLE>... <DESTINATION>"), "{help}");
     refused(&world, &["ship", "out"], 2, &["<DESTINATION>"]);
+}
+
+#[test]
+fn a_key_in_another_column_says_what_receivers_need() {
+    let world = World::new();
+    let other = "ALTER TABLE Src.Docs ADD COLUMN doc_id \"uniqueidentifier BLOB\" NOT NULL DEFAULT x'00'";
+    world.backend().execute_script(&format!("{other}; UPDATE Src.Docs SET doc_id = stream_id")).unwrap();
+    let set = |column: &str| world.good(&["table", "set", DOCS, &format!("KeyColumn={column}")]).stdout;
+    assert!(!set("doc_id").contains("another table name"), "no receiver has rows of it");
+    world.bundle();
+    let said = set("stream_id");
+    assert!(said.contains("have the key in doc_id") && said.contains("under another table name"), "{said}");
+    assert!(said.contains("blobdelta table remove Src.dbo.Docs"), "{said}");
+    assert!(!set("stream_id").contains("another table name"), "it is that column");
+    // What it says works.
+    world.good(&["table", "remove", DOCS]);
+    let add = ["table", "add", "Src.dbo.Files", "Source=Src.dbo.Docs", "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"];
+    world.good(&add);
+    world.good(&["run", "--out", &world.out()]);
 }
