@@ -4,7 +4,7 @@
 
 use super::target::{Evolve, TargetCompatibility, TargetSpec};
 use crate::error::{Error, Result};
-use crate::model::column::{Column, DELTA_MODIFIED_ON, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, is_delta};
+use crate::model::column::{Column, DELTA_MODIFIED_ON, DELTA_PARENT_KEY, DELTA_RUN_ID, DELTA_RUN_STARTED_AT, is_delta};
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
@@ -62,10 +62,13 @@ pub(super) fn evolved(
     wanted: &[Column],
     statement: impl Fn(&(Column, Option<SqlType>)) -> Option<String>,
 ) -> Result<(Vec<Column>, Lacks)> {
-    let is_extra = |name: &str| is_run_column(name) || is_delta(name) || name.eq_ignore_ascii_case(&spec.key_column);
+    // Keys grow as other columns do, and are never added.
+    let is_of_keys = |name: &str| [&spec.key_column, DELTA_PARENT_KEY].iter().any(|key| key.eq_ignore_ascii_case(name));
+    let is_extra = |name: &str| !is_of_keys(name) && (is_run_column(name) || is_delta(name));
     let mut lacks = Lacks::new();
     for column in wanted.iter().filter(|column| !is_extra(&column.name)) {
         match named(&found, &column.name) {
+            None if is_of_keys(&column.name) => {}
             None => lacks.push((Column { nullable: true, ..column.clone() }, None)),
             Some(there)
                 if !there.computed && column.sql_type != there.sql_type && column.sql_type.promotes(there.sql_type) =>

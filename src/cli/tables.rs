@@ -57,7 +57,7 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
             config.name.shell_word()
         ));
     }
-    if key_column != config.key_column && was_captured(backend.as_mut(), &config.name)? {
+    if !key_column.eq_ignore_ascii_case(&config.key_column) && was_captured(backend.as_mut(), &config.name)? {
         answer.text += &again::connected_text(&format!(
             "\nthe bundles of this table until now have the key in {key_column}, and the next ones have it in {}. No replay and no \
              compaction takes both, and none into a table that earlier ones were replayed into: receivers need a new chain, under \

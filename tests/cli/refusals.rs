@@ -68,7 +68,7 @@ fn a_configuration_that_names_what_is_not_there() {
         ("MetadataModifiedOnCol=Changed", "Changed"),
         ("MetadataIdColumn=Nr", "Nr"),
         ("KeyColumn=nr", "nr"),
-        ("KeyColumn=name", "has to be uniqueidentifier, bigint, int, smallint or tinyint"),
+        ("KeyColumn=extra", "has to be uniqueidentifier, bigint, int, smallint or tinyint"),
         ("PathColumn=place", "place"),
         ("SafetyBufferMinutes=soon", "soon"),
         ("Target=Src.dbo.Docs", "TargetTable"),
@@ -351,7 +351,8 @@ fn a_key_in_another_column_says_what_receivers_need() {
     assert!(!set("stream_id").contains("another table name"), "it is that column");
     // What it says works.
     world.good(&["table", "remove", DOCS]);
-    let add = ["table", "add", "Src.dbo.Files", "Source=Src.dbo.Docs", "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"];
+    let add =
+        ["table", "add", "Src.dbo.Files", "Source=Src.dbo.Docs", "--metadata", "Meta.dbo.Docs", "MetadataIdColumn=Id"];
     world.good(&add);
     world.good(&["run", "--out", &world.out()]);
 }

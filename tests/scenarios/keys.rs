@@ -22,9 +22,13 @@ use std::collections::BTreeMap;
 const NUMBERS: [i64; 7] = [i64::MIN, -2_147_483_649, -2, 0, 42, 4_294_967_296, i64::MAX];
 
 fn columns() -> [Column; 3] {
+    columns_of(SqlType::BigInt)
+}
+
+fn columns_of(key: SqlType) -> [Column; 3] {
     [
-        Column::new("Id", SqlType::BigInt, false),
-        Column::new("ParentId", SqlType::BigInt, true),
+        Column::new("Id", key, false),
+        Column::new("ParentId", key, true),
         Column::new("Content", SqlType::VarBinary(None), true),
     ]
 }
@@ -291,4 +295,40 @@ pub fn rule_24_another_column_may_become_the_key(on: &Instance) {
         let _ = world.deploy();
         assert_eq!(run_anew(&mut world, 7000), NUMBERS);
     }
+}
+
+pub fn rule_24_keys_of_a_receiver_grow_with_those_of_the_source(on: &Instance) {
+    let mut world = numbers(on);
+    let source = world.table.source.clone();
+    let made = |world: &mut World, key: SqlType, rows: &[[Cell<'static>; 2]]| {
+        world.script("DROP TABLE Src.Numbers", "DROP TABLE Src.dbo.Numbers");
+        world.backend.create_table(&source, &columns_of(key), "Id", &[&["ParentId"]]).unwrap();
+        let rows: Vec<_> = rows.iter().map(|[key, parent]| vec![*key, *parent, Cell::Bytes(b"x")]).collect();
+        world.backend.insert(&source, &columns_of(key), &rows).unwrap();
+        world.restart();
+    };
+    let small = [[Cell::Int(0), Cell::Null], [Cell::Int(42), Cell::Int(0)]];
+    made(&mut world, SqlType::Int, &small);
+    let table = world.table.clone();
+    world.backend.save_table(&table).unwrap();
+    let mut bundles = world.run(1000).bundles;
+    replay(&bundles, &mut *world.target(), &into_copy(), &Silent).unwrap();
+    let large = [[Cell::Int(i64::MAX), Cell::Int(42)]];
+    made(&mut world, SqlType::BigInt, &[&small[..], &large].concat());
+    let changed = [(&metadata()[1], Cell::DateTime(minute(1500)))];
+    let key = ("AttachmentId", id(Cell::Int(i64::MAX)).unwrap());
+    assert!(world.backend.update(&world.table.metadata.clone(), key, &changed).unwrap());
+    let report = world.run(2000);
+    assert_eq!(report.tables[0].status, Status::Completed, "{report:?}");
+    bundles.extend(report.bundles);
+    let replayed = replay(&bundles, &mut *world.target(), &into_copy(), &Silent);
+    if !world.is_embedded() {
+        let refused = replayed.unwrap_err();
+        assert!(refused.to_string().contains("the target's key is a int"), "{refused}");
+        assert!(refused.what_to_do().is_some_and(|to_do| to_do.contains("another database")), "{refused}");
+        return;
+    }
+    let _ = replayed.unwrap();
+    let due = BTreeMap::from([(0, None), (42, Some(0)), (i64::MAX, Some(42))]);
+    assert_eq!(found(&mut *world.target(), &name("Copy.dbo.Numbers")), due);
 }

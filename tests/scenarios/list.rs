@@ -17,6 +17,7 @@ pub const OF_GUIDS: &[&str] = &[
     "rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can",
     "rule_3_what_somebody_writes_of_integers_is_an_id_or_named",
     "rule_24_another_column_may_become_the_key",
+    "rule_24_keys_of_a_receiver_grow_with_those_of_the_source",
     "rule_7_a_cycle_is_an_error_that_names_the_row_and_empties_no_promise",
     "rule_17_keys_that_wait_cost_no_later_run_anything",
     "rule_20_rows_without_a_key_are_reported",
@@ -74,6 +75,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_3_a_column_that_is_named_in_another_case_is_the_same_column,
         rule_3_what_somebody_writes_of_integers_is_an_id_or_named,
         rule_24_another_column_may_become_the_key,
+        rule_24_keys_of_a_receiver_grow_with_those_of_the_source,
     }
     leases {
         rule_8_a_resume_takes_the_lease_of_its_own_run_at_once,
