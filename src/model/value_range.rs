@@ -27,7 +27,7 @@ pub fn check_column(column: &Column, cell: &Cell<'_>) -> Result<(), String> {
 /// column takes it is for the caller to know.
 ///
 /// # Errors
-/// The clause, such as `300 is out of the range of tinyint`.
+/// The clause, such as `300 does not fit tinyint`.
 pub fn check(sql_type: SqlType, cell: &Cell<'_>) -> Result<(), String> {
     let is_value = match (sql_type, *cell) {
         (_, Cell::Null) | (SqlType::Bit, Cell::Bool(_)) => true,
@@ -51,7 +51,11 @@ pub fn check(sql_type: SqlType, cell: &Cell<'_>) -> Result<(), String> {
         }
         _ => false,
     };
-    if is_value { Ok(()) } else { Err(format!("{} is no value of {sql_type}", shown(cell))) }
+    match (is_value, cell) {
+        (true, _) => Ok(()),
+        (false, Cell::Int(value)) => Err(format!("{value} does not fit {sql_type}")),
+        (false, _) => Err(format!("{} is no value of {sql_type}", shown(cell))),
+    }
 }
 
 /// To a real; exact for a value that came from one.

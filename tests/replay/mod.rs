@@ -107,6 +107,7 @@ const EMBEDDED_ALONE: &[(&str, Case)] = list![Case:
     }
     own {
         columns_named_as_the_rowid_lead_to_no_other_row,
+        a_key_that_is_the_rowid_is_unique_by_itself,
         whatever_looks_at_a_row_sees_its_large_value,
         a_value_that_must_be_whole_and_does_not_fit_is_refused_before_anything_is_written,
         a_type_whose_affinity_changes_values_is_refused_with_its_mend,

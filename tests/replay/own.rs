@@ -4,6 +4,9 @@
 use crate::made::{Content, Made, Row, key, table_name};
 use crate::replay::place::{Into, Place};
 use blobdelta::error::{Error, Kind};
+use blobdelta::model::column::Column;
+use blobdelta::model::key::KeyType;
+use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{CheckKind, ReplayOptions, check, plan, replay};
 use std::path::PathBuf;
@@ -274,4 +277,27 @@ pub fn a_failed_replay_drops_no_table_that_is_not_its_own(place: &Place) {
     into.apply(&[bundle(place, 1, vec![Row::root(1, Some(100), b"one")])], false).unwrap_err();
     holds(&into, 2, "SELECT count(*) FROM sqlite_master WHERE type = 'table'");
     holds(&into, 1, "SELECT count(*) FROM pragma_table_info('BlobDeltaTombstone') WHERE name = 'own'");
+}
+
+pub fn a_key_that_is_the_rowid_is_unique_by_itself(place: &Place) {
+    let into = place.target("Rowid");
+    let mut backend = into.open().unwrap();
+    backend.create_database(&into.database).unwrap();
+    let table = |name: &str, id: &str, rest: &str| {
+        format!(
+            "CREATE TABLE {name} (id {id}, bytes \"varbinary(max) BLOB\", DeltaModifiedOn \"datetime2(7) TEXT\",
+            DeltaRunStartedAt \"datetime2(7) TEXT\", DeltaRunId \"uniqueidentifier BLOB\", other INTEGER{rest});"
+        )
+    };
+    backend.execute_script(&table("Alias", "INTEGER NOT NULL PRIMARY KEY", "")).unwrap();
+    backend.execute_script(&table("Pair", "INTEGER NOT NULL", ", PRIMARY KEY (id, other)")).unwrap();
+    let of = |name: &str| {
+        let mut spec = crate::replay::target::spec(&into, name);
+        spec.columns[1] = Column::new("id", SqlType::BigInt, false);
+        spec.key_type = KeyType::Integer;
+        spec
+    };
+    into.open().unwrap().prepare_target(&of("Alias"), false).unwrap();
+    let error = into.open().unwrap().prepare_target(&of("Pair"), false).unwrap_err();
+    assert!(error.to_string().contains("not unique by itself"), "{error}");
 }

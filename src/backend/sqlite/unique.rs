@@ -9,6 +9,7 @@ use crate::scripts::statement::statement;
 
 const SQL: &str = include_str!("../../../sql/sqlite/unique.sql");
 const UNIQUE_INDEXES: &str = statement(SQL, "unique_indexes");
+const IS_PRIMARY_KEY: &str = statement(SQL, "is_primary_key");
 
 /// A unique index.
 pub(super) struct UniqueIndex {
@@ -44,7 +45,9 @@ pub(super) fn unique_indexes(db: &Database, table: &TableName) -> Result<Vec<Uni
 /// Whether a table has a unique index over this column alone, for all of its rows.
 pub(super) fn is_unique(db: &Database, table: &TableName, column: &str) -> Result<bool> {
     let is_over = |index: &UniqueIndex| !index.is_partial && index.columns.len() == 1 && index.holds(column);
-    Ok(unique_indexes(db, table)?.iter().any(is_over))
+    // An INTEGER PRIMARY KEY is the rowid, and has no index.
+    let of = (&table.table, db.schema_name(&table.db), column);
+    Ok(unique_indexes(db, table)?.iter().any(is_over) || db.query_one(IS_PRIMARY_KEY, of)?)
 }
 
 /// A row replaces the row of its key, so the key alone must be unique.
