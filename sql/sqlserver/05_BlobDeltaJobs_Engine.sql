@@ -1,4 +1,4 @@
--- 05: the engine. Version 25.
+-- 05: the engine. Version 26.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 25)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 26)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1950,21 +1950,29 @@ BEGIN
         @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @Parent nvarchar(128),
         @Ordinal int, @Name nvarchar(128), @Type nvarchar(300), @Large bit, @Pass int, @Columns nvarchar(max) = N'', @Sql nvarchar(max),
         @Full nvarchar(800), @Source uniqueidentifier, @Created bit = 0, @Found int, @Delta nvarchar(max), @Nullable bit,
-        @Create nvarchar(300), @Holder uniqueidentifier, @State nvarchar(20), @KeyType nvarchar(20), @Differs int;
+        @Create nvarchar(300), @Holder uniqueidentifier, @State nvarchar(20), @KeyType nvarchar(20), @HadType nvarchar(20), @Differs int;
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @KeyType = @KeyType OUTPUT, @WithTarget = 0;
-    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND KeyType <> @KeyType)
-    BEGIN
-        -- What the job database knows of this table goes by ids of the type before.
-        IF EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE TableName = @TableName AND Status = N'Completed')
-        BEGIN
-            SET @Message = CONCAT(@TableName, N': its keys are of another type now than those that were captured; configure it as a table of another name, whose chain begins anew');
-            EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
-        END;
-        UPDATE dbo.BlobDeltaTableConfig SET KeyType = @KeyType WHERE TableName = @TableName;
-    END;
     SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
-        @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn
+        @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn, @HadType = KeyType
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    -- Of a table that was removed and comes again the slice alone says of which type its keys were.
+    SET @Full = QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
+    IF OBJECT_ID(@Full) IS NOT NULL
+    BEGIN
+        SET @Sql = REPLACE(N'
+        SELECT @HadType = MAX(CASE WHEN t.name = N''uniqueidentifier'' THEN N''uniqueidentifier'' ELSE N''integer'' END)
+        FROM {Db}.sys.columns AS c INNER JOIN {Db}.sys.types AS t ON t.user_type_id = c.user_type_id
+        WHERE c.object_id = OBJECT_ID(@Full) AND c.name = N''DeltaParentKey''
+        HAVING COUNT(*) > 0', N'{Db}', QUOTENAME(@Db));
+        EXEC sp_executesql @Sql, N'@Full nvarchar(800), @HadType nvarchar(20) OUTPUT', @Full = @Full, @HadType = @HadType OUTPUT;
+    END;
+    -- What the job database knows of this table goes by ids of the type before.
+    IF @HadType <> @KeyType AND EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE TableName = @TableName AND Status = N'Completed')
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': its keys are of another type now than those that were captured; configure it as a table of another name, whose chain begins anew');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    UPDATE dbo.BlobDeltaTableConfig SET KeyType = @KeyType WHERE TableName = @TableName AND KeyType <> @KeyType;
     SET @Source = (SELECT SourceId FROM dbo.BlobDeltaSource);
     IF QUOTENAME(@Db) IS NULL OR QUOTENAME(@Schema) IS NULL OR QUOTENAME(@Table) IS NULL
         THROW 51000, N'a target name is too long', 1;
@@ -2133,10 +2141,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 25, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 25;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 26, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 26;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 25
+SELECT N'05_BlobDeltaJobs_Engine.sql', 26
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

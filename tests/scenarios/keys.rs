@@ -318,7 +318,14 @@ pub fn rule_24_keys_of_a_receiver_grow_with_those_of_the_source(on: &Instance) {
     let changed = [(&metadata()[1], Cell::DateTime(minute(1500)))];
     let key = ("AttachmentId", id(Cell::Int(i64::MAX)).unwrap());
     assert!(world.backend.update(&world.table.metadata.clone(), key, &changed).unwrap());
-    let report = world.run(2000);
+    let mut report = world.run(2000);
+    if !world.is_embedded() {
+        // The key of a slice is its primary key there, which no run alters.
+        let error = report.tables[0].error.as_ref().unwrap();
+        assert!(error.to_string().contains("blobdelta deploy"), "{error}");
+        let _ = world.deploy();
+        report = world.run(2100);
+    }
     assert_eq!(report.tables[0].status, Status::Completed, "{report:?}");
     bundles.extend(report.bundles);
     let replayed = replay(&bundles, &mut *world.target(), &into_copy(), &Silent);

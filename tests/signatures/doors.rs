@@ -168,7 +168,7 @@ fn what_is_received_already() {
     signing.good(&["receive", "drop", "--out", "made"]);
     assert_eq!(signing.call(&[], &["receive", "drop", "--out", "made", "--signer", "others"]).code, 3);
     let ended = signing.good(&["receive", "drop", "--out", "made", "--signer", "allowed"]);
-    assert!(ended.stdout.contains("stood there already"), "{ended:?}");
+    assert!(ended.stdout.contains("was there already"), "{ended:?}");
     // What stands there is looked at whole where it is named, or where that is asked: its tag files are as they were.
     let bundle = fs::read_dir(signing.world.path("made")).unwrap().map(|entry| entry.unwrap().path());
     let bundle = bundle.filter(|path| path.extension().is_some_and(|end| end == "bundle")).last().unwrap();

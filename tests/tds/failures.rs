@@ -257,7 +257,10 @@ pub fn a_server_that_stays_away_is_reported_with_what_to_do() {
     endpoint.refuses(Reply::new().columns(&COLUMNS).cut());
     let began = std::time::Instant::now();
     let error = reported(&read(&mut *session).unwrap_err());
-    assert!(error.contains("again") && error.contains("--reconnect-minutes") && error.contains("stands"), "{error}");
+    assert!(
+        error.contains("again") && error.contains("--reconnect-minutes") && error.contains("work is kept"),
+        "{error}"
+    );
     assert!((3..20).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     let logins = endpoint.logins().len();
     read(&mut *session).unwrap_err();

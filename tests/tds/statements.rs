@@ -330,6 +330,8 @@ fn of_inventory(session: &mut dyn Sandbox) {
         tried(session.parents(&config(), scope, &keys()));
     }
     tried(session.whole_table(&config(), now()));
+    let of_integers = TableConfig { key_type: KeyType::Integer, ..config() };
+    tried(session.unfit_deletion(&of_integers, unit(), Some(now()), SqlType::Int));
     let columns = [Column::new("file_stream", SqlType::VarBinary(None), true)];
     tried(session.source_content(&config(), &columns, &keys()));
 }
