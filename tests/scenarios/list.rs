@@ -176,6 +176,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_7_an_ancestor_out_of_scope_that_is_renamed_comes_again,
         rule_7_an_ancestor_that_was_absent_comes_once_it_is_there,
         rule_7_what_was_absent_comes_for_rows_that_are_still_of_the_scope,
+        rule_7_what_was_absent_comes_for_folders_that_rows_of_the_scope_lie_in,
         rule_7_an_ancestor_that_was_excluded_comes_once_it_is_not,
         rule_7_an_ancestor_that_stands_outlives_a_deletion_of_its_key,
         rule_7_an_ancestor_that_comes_back_outlives_the_deletion_that_was_told,
