@@ -284,11 +284,11 @@ CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_LoggedAt ON BlobDeltaDeletion
 DROP INDEX IF EXISTS IX_BlobDeltaDeletionLog_Key;
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaDeletionLog_Due ON BlobDeltaDeletionLog (TableName, stream_id, Reason, DeletedOn);
 
--- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
+-- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have reported, and which run did.
 -- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:
 -- a log that was emptied or restored gives the same numbers again, and an entry that is corrected keeps its own.
--- PassedByRunId: which run brought the row as an ancestor after it was told to be deleted.
-CREATE TABLE IF NOT EXISTS BlobDeltaToldDeletion (
+-- PassedByRunId: which run brought the row as an ancestor after it was reported as deleted.
+CREATE TABLE IF NOT EXISTS BlobDeltaReportedDeletion (
     TableName     TEXT COLLATE NOCASE NOT NULL,
     Scope         TEXT NOT NULL,
     stream_id     BLOB NOT NULL,

@@ -29,13 +29,13 @@ Candidate (stream_id, IsNew) AS (
             WHERE r.TableName = @TableName AND r.Scope = @Scope AND r.Status = 'Completed'
         )
     UNION ALL
-    -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
+    -- Reported as deleted, by this slice or by an earlier one that nothing has passed yet.
     SELECT d.stream_id, 0
     FROM {SliceSchema}.BlobDeltaDeletion AS d
     WHERE d.TableName = @TableName AND d.Reason = 'Deleted'
     UNION ALL
     SELECT d.stream_id, 0
-    FROM BlobDeltaToldDeletion AS d
+    FROM BlobDeltaReportedDeletion AS d
     WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion AND d.PassedByRunId IS NULL
     UNION ALL
     -- Asked for by name.
@@ -184,7 +184,7 @@ WHERE TableName = @TableName AND Scope = @Scope AND RunId IS NULL AND stream_id 
 -- Rules 7 and 14: an ancestor that comes without a stamp would lose against what this scope has been told of it before.
 -- First whether it was handed it, and by which stamp, where the ancestor is in this scope no more (one that came before its
 -- window waits, as in left_scope); the time at which somebody logged that it left, and the one at which it was told to have
--- left: on a tie the later run wins. Then what it was told to be deleted by, or is by this slice, which a row has to pass. The
+-- left: on a tie the later run wins. Then what it was reported as deleted by, or is by this slice, which a row has to pass. The
 -- greatest stamp of its metadata comes last: others may have the row by it.
 SELECT
     {ToId(}t.{KeyColumn}{)ToId},
@@ -195,13 +195,13 @@ SELECT
         WHERE d.TableName = @TableName AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.Reason = 'LeftScope' AND t.DeltaBusinessUnit IS NULL
     ),
     (
-        SELECT max(d.DeletedOn) FROM BlobDeltaToldDeletion AS d
+        SELECT max(d.DeletedOn) FROM BlobDeltaReportedDeletion AS d
         WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND NOT d.IsDeletion
     ),
     (
         SELECT max(d.DeletedOn)
         FROM (
-            SELECT o.DeletedOn FROM BlobDeltaToldDeletion AS o
+            SELECT o.DeletedOn FROM BlobDeltaReportedDeletion AS o
             WHERE o.TableName = @TableName AND o.Scope = @Scope AND o.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND o.IsDeletion
             UNION ALL
             SELECT n.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS n

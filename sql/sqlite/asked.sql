@@ -51,7 +51,7 @@ WHERE k.TableName = @TableName AND k.Scope = @Scope AND NOT k.IsWhole
     AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
 UNION
 SELECT @TableName, @Scope, d.stream_id, 'it left its business unit, and is in it again', @Now
-FROM BlobDeltaToldDeletion AS d
+FROM BlobDeltaReportedDeletion AS d
 WHERE d.TableName = @TableName AND d.Scope = @Scope AND NOT d.IsDeletion
     AND NOT EXISTS (
         SELECT 1 FROM BlobDeltaShippedKey AS k

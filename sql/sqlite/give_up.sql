@@ -38,7 +38,7 @@ WHERE q.RunId = ?1 AND q.TableName = ?2 AND q.IsPending
 -- name: reported_again
 -- What it told to have left a unit. What was logged to have left all units is due again by the log.
 INSERT OR IGNORE INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
-SELECT t.TableName, t.Scope, t.stream_id, t.DeletedOn, ?4 FROM BlobDeltaToldDeletion AS t
+SELECT t.TableName, t.Scope, t.stream_id, t.DeletedOn, ?4 FROM BlobDeltaReportedDeletion AS t
 WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.RunId = ?3 AND NOT t.IsDeletion AND (?4 OR NOT EXISTS (
     SELECT 1 FROM BlobDeltaDeletionLog AS l WHERE l.TableName = t.TableName AND l.stream_id = t.stream_id
         AND l.Reason = 'LeftScope' AND l.BusinessUnit IS NULL))
@@ -59,7 +59,7 @@ UPDATE BlobDeltaShippedKey SET IsWhole = 1 WHERE TableName = ?1 AND Scope = ?2 A
     WHERE q.RunId = ?3 AND q.TableName = ?1 AND q.WasWhole)
 
 -- name: unpass_deletions
-UPDATE BlobDeltaToldDeletion SET PassedByRunId = NULL
+UPDATE BlobDeltaReportedDeletion SET PassedByRunId = NULL
 WHERE TableName = ?1 AND Scope = ?2 AND PassedByRunId = ?3
 
 -- name: empty_marker

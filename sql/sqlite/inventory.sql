@@ -49,7 +49,7 @@ SELECT
                 WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
             ))
             AND NOT EXISTS (
-                SELECT 1 FROM BlobDeltaToldDeletion AS t
+                SELECT 1 FROM BlobDeltaReportedDeletion AS t
                 WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn
             )
     ),
@@ -57,19 +57,19 @@ SELECT
         SELECT max(d.DeletedOn) FROM BlobDeltaDeletionLog AS d
         WHERE d.TableName = ?1 AND d.stream_id = ?2 AND d.Reason = 'LeftScope' AND d.BusinessUnit IS ?3 AND d.DeletedOn <= ?5
             AND NOT EXISTS (
-                SELECT 1 FROM BlobDeltaToldDeletion AS t
+                SELECT 1 FROM BlobDeltaReportedDeletion AS t
                 WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn
             )
     ),
     (
-        SELECT max(t.DeletedOn) FROM BlobDeltaToldDeletion AS t
+        SELECT max(t.DeletedOn) FROM BlobDeltaReportedDeletion AS t
         WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 0
     );
 
 -- name: parents
 -- The parent of the row @Key, if the source has it: whether it is in scope, its greatest stamp in whatever scope,
 -- whether it waits for the runs of the scope @Scope, whether it is never captured, and whether the next run brings it as an
--- ancestor because it was absent, or told to be deleted.
+-- ancestor because it was absent, or reported as deleted.
 SELECT
     {ToId(}p.{KeyColumn}{)ToId},
     EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn} AND {InScope}),
@@ -83,7 +83,7 @@ SELECT
         WHERE a.TableName = @TableName AND a.Scope = @Scope AND a.stream_id = {ToId(}c.{KeyColumn}{)ToId} AND a.RunId IS NULL
     )
     OR EXISTS (
-        SELECT 1 FROM BlobDeltaToldDeletion AS d
+        SELECT 1 FROM BlobDeltaReportedDeletion AS d
         WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}p.{KeyColumn}{)ToId} AND d.IsDeletion
             AND d.PassedByRunId IS NULL
     ),
@@ -117,7 +117,7 @@ WHERE l.TableName = ?1
         )
     END
     AND NOT EXISTS (
-        SELECT 1 FROM BlobDeltaToldDeletion AS t
+        SELECT 1 FROM BlobDeltaReportedDeletion AS t
         WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.stream_id = l.stream_id
             AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn AND (?4 IS NULL OR l.LoggedAt < ?4)
     )

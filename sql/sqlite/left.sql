@@ -1,4 +1,4 @@
--- name: told_and_handed
+-- name: reported_and_handed_out
 SELECT stream_id, DeletedOn FROM {Slice}.BlobDeltaDeletion
 WHERE TableName = ?1 AND Reason = 'LeftScope'
     AND stream_id IN (SELECT stream_id FROM temp."#Left")
@@ -8,19 +8,19 @@ UPDATE {Slice}.BlobDeltaDeletion SET DeletedOn = ?3
 WHERE TableName = ?1 AND Reason = 'LeftScope' AND stream_id = ?2
 
 -- name: reported_deletions
--- Rule 15: what this slice says was deleted, or left, its scope has been told.
-INSERT OR IGNORE INTO BlobDeltaToldDeletion (TableName, Scope, stream_id, IsDeletion, DeletedOn, RunId)
+-- Rule 15: what this slice says was deleted, or left, was reported to its scope.
+INSERT OR IGNORE INTO BlobDeltaReportedDeletion (TableName, Scope, stream_id, IsDeletion, DeletedOn, RunId)
 SELECT @TableName, @Scope, d.stream_id, d.Reason = 'Deleted', d.DeletedOn, @RunId
 FROM {SliceSchema}.BlobDeltaDeletion AS d
 WHERE d.TableName = @TableName;
 
 -- name: passed_deletions
 -- Rules 7 and 15: deletions that this scope was told, and that an ancestor of this slice comes after: it stands.
-UPDATE BlobDeltaToldDeletion SET PassedByRunId = @RunId
+UPDATE BlobDeltaReportedDeletion SET PassedByRunId = @RunId
 WHERE TableName = @TableName AND Scope = @Scope AND IsDeletion AND PassedByRunId IS NULL
     AND stream_id IN (SELECT {ToId(}t.{KeyColumn}{)ToId} FROM {TargetTable} AS t WHERE t.DeltaStep = 2 AND t.DeltaModifiedOn IS NOT NULL)
     AND DeletedOn < (
-        SELECT t.DeltaModifiedOn FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}BlobDeltaToldDeletion.stream_id{)ToKey}
+        SELECT t.DeltaModifiedOn FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}BlobDeltaReportedDeletion.stream_id{)ToKey}
     );
 
 -- name: left_back
@@ -104,6 +104,6 @@ INSERT OR IGNORE INTO {Slice}.BlobDeltaDeletion
     (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
 SELECT ?1, stream_id, LeftOn, ?2, ?3, 'LeftScope' FROM temp."#Left" WHERE NOT Stays AND (IsWhole OR IsPassed)
 
--- name: drop_told
+-- name: drop_reported
 DELETE FROM BlobDeltaShippedKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
     SELECT stream_id FROM {Slice}.BlobDeltaDeletion WHERE TableName = ?1 AND Reason = 'LeftScope')

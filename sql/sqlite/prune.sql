@@ -19,7 +19,7 @@ TableName = ?2 AND LoggedAt < ?3 AND NOT EXISTS (
             )
         END
         AND NOT EXISTS (
-            SELECT 1 FROM BlobDeltaToldDeletion AS t
+            SELECT 1 FROM BlobDeltaReportedDeletion AS t
             WHERE t.TableName = ?2 AND t.Scope = s.Scope AND t.stream_id = BlobDeltaDeletionLog.stream_id
                 AND t.IsDeletion = (Reason = 'Deleted') AND t.DeletedOn >= BlobDeltaDeletionLog.DeletedOn
                 AND t.RunId <> s.RunId

@@ -137,7 +137,7 @@ WITH Logged AS (
             WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id AND NOT k.IsWhole
         )
         AND NOT EXISTS (
-            SELECT 1 FROM BlobDeltaToldDeletion AS t
+            SELECT 1 FROM BlobDeltaReportedDeletion AS t
             WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
                 AND NOT t.IsDeletion AND t.DeletedOn >= d.DeletedOn AND t.RunId <> @RunId
         )
@@ -167,7 +167,7 @@ SELECT
 FROM Handed AS h;
 
 -- name: deletions
--- Rule 15: an entry is due until this scope has told a deletion of its key that is as late or later; DeletedOn competes.
+-- Rule 15: an entry is due until this scope has reported a deletion of its key that is as late or later; DeletedOn competes.
 -- LoggedAt has no say, but that a run which goes back takes again what was logged since then. A key that left a
 -- scope (rule 17) is told to that scope alone; on a tie the deletion outranks it. The runs of a business unit tell
 -- deletions of what they have handed out, whatever unit the log names. What is dated too late is not told (rule 27).
@@ -186,7 +186,7 @@ FROM (
             )
         END
         AND NOT EXISTS (
-            SELECT 1 FROM BlobDeltaToldDeletion AS t
+            SELECT 1 FROM BlobDeltaReportedDeletion AS t
             WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = l.stream_id
                 AND t.IsDeletion = (l.Reason = 'Deleted') AND t.DeletedOn >= l.DeletedOn
                 AND (@DeletionsFrom IS NULL OR l.LoggedAt < @DeletionsFrom)

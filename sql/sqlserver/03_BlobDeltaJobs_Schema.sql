@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 13.
+-- 03: the job database BlobDeltaJobs. Version 14.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -39,7 +39,7 @@ BEGIN
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 13)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 14)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -467,12 +467,12 @@ BEGIN
     INSERT INTO dbo.BlobDeltaIndexMade (IndexName) VALUES (N'IX_BlobDeltaDeletionLog_Key');
 END;
 GO
--- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have told, and which run did.
+-- Rule 15: which deletions (and which leavings, IsDeletion = 0) the completed runs of a scope have reported, and which run did.
 -- An entry of the log is due for a scope until one of its key and kind, as late or later, stands here. Not by DeletionId:
 -- a log that was emptied or restored gives the same numbers again, and an entry that is corrected keeps its own.
--- PassedByRunId: which run brought the row as an ancestor after it was told to be deleted.
-IF OBJECT_ID(N'dbo.BlobDeltaToldDeletion', N'U') IS NULL
-    CREATE TABLE dbo.BlobDeltaToldDeletion (
+-- PassedByRunId: which run brought the row as an ancestor after it was reported as deleted.
+IF OBJECT_ID(N'dbo.BlobDeltaReportedDeletion', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaReportedDeletion (
         TableName     nvarchar(400) NOT NULL,
         Scope         nvarchar(36) NOT NULL,
         stream_id     uniqueidentifier NOT NULL,
@@ -480,7 +480,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaToldDeletion', N'U') IS NULL
         DeletedOn     datetime2(7) NOT NULL,
         RunId         uniqueidentifier NOT NULL,
         PassedByRunId uniqueidentifier NULL,
-        CONSTRAINT PK_BlobDeltaToldDeletion PRIMARY KEY (TableName, Scope, stream_id, IsDeletion, DeletedOn)
+        CONSTRAINT PK_BlobDeltaReportedDeletion PRIMARY KEY (TableName, Scope, stream_id, IsDeletion, DeletedOn)
     );
 GO
 -- One row a table and published bundle. ShipTo is the destination as it was given (never a secret),
@@ -1340,10 +1340,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 13, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 13;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 14, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 14;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 13
+SELECT N'03_BlobDeltaJobs_Schema.sql', 14
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

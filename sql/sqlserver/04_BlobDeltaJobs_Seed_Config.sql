@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 20.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 21.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -32,7 +32,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 20)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 21)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -617,7 +617,7 @@ BEGIN
             WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = d.stream_id AND k.IsWhole = 0
         )
         AND NOT EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+            SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
             WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
                 AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn AND t.RunId <> @RunId
         )
@@ -691,7 +691,7 @@ BEGIN
     -- is taken out again when the slice completes.
     INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
     SELECT @TableName, t.stream_id, MAX(t.DeletedOn), @BusinessUnitId, MAX(r.RunStartedAt), N''LeftScope''
-    FROM dbo.BlobDeltaToldDeletion AS t
+    FROM dbo.BlobDeltaReportedDeletion AS t
     INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
     WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.IsDeletion = 0 AND r.RunStartedAt >= @DeletionsFrom
         AND NOT EXISTS (
@@ -716,7 +716,7 @@ BEGIN
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Deletions', 0, 0, N'
-    -- Rule 15: an entry is due until this scope has told a deletion of its key that is as late or later; DeletedOn
+    -- Rule 15: an entry is due until this scope has reported a deletion of its key that is as late or later; DeletedOn
     -- competes. LoggedAt has no say, but that a run which goes back takes again what was logged since then. A key that
     -- left a scope (rule 17) is told to that scope alone; on a tie the deletion outranks it. The runs of a business unit
     -- tell deletions of what they have handed out, whatever unit the log names. What is dated too late is not told
@@ -730,7 +730,7 @@ BEGIN
         FROM dbo.BlobDeltaDeletionLog AS l
         WHERE l.TableName = @TableName AND l.DeletedOn <= DATEADD(day, 1, @RunStart)
             AND NOT EXISTS (
-                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
                 WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = l.stream_id
                     AND t.IsDeletion = CASE l.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn >= l.DeletedOn
                     AND (@DeletionsFrom IS NULL OR l.LoggedAt < @DeletionsFrom)
@@ -746,18 +746,18 @@ BEGIN
     ) AS d
     WHERE d.Newest = 1
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ToldDeletions', 0, 0, N'
-    -- Rule 15: what this slice says was deleted, or left, its scope has been told.
-    INSERT INTO dbo.BlobDeltaToldDeletion (TableName, Scope, stream_id, IsDeletion, DeletedOn, RunId)
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'ReportedDeletions', 0, 0, N'
+    -- Rule 15: what this slice says was deleted, or left, was reported to its scope.
+    INSERT INTO dbo.BlobDeltaReportedDeletion (TableName, Scope, stream_id, IsDeletion, DeletedOn, RunId)
     SELECT @TableName, @Scope, d.stream_id, CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END, d.DeletedOn, @RunId
     FROM {SliceSchema}.BlobDeltaDeletion AS d
     WHERE d.TableName = @TableName AND NOT EXISTS (
-        SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+        SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
         WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
             AND t.IsDeletion = CASE d.Reason WHEN N''Deleted'' THEN 1 ELSE 0 END AND t.DeletedOn = d.DeletedOn
     )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Told', 0, 0, N'
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Reported', 0, 0, N'
     -- Rule 6: keys with a metadata row in the window that no run of this scope takes: excluded by name, of another unit or
     -- none, or left out by the table''s filter alone. An excluded key is counted as nothing else.
     SELECT @Json = CONCAT(
@@ -1026,7 +1026,7 @@ BEGIN
     -- Rules 7 and 14: an ancestor that comes without a stamp would lose against what this scope has been told of it
     -- before. First whether it was handed it, and by which stamp, where the ancestor is in this scope no more (one that came
     -- before its window waits, as in LeftScope); and the time at which somebody logged that it left, or at which it was told
-    -- to have left: on a tie the later run wins. Then what it was told to be deleted by, or is by this slice, which a row has
+    -- to have left: on a tie the later run wins. Then what it was reported as deleted by, or is by this slice, which a row has
     -- to pass, by a microsecond, which every server keeps.
     DECLARE @IsLate bit = 0;
     IF EXISTS (
@@ -1049,7 +1049,7 @@ BEGIN
                 SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
                 WHERE d.TableName = @TableName AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.Reason = N''LeftScope'' AND t.DeltaBusinessUnit IS NULL
                 UNION ALL
-                SELECT d.DeletedOn FROM dbo.BlobDeltaToldDeletion AS d
+                SELECT d.DeletedOn FROM dbo.BlobDeltaReportedDeletion AS d
                 WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.IsDeletion = 0
             ) AS l
         ),
@@ -1059,7 +1059,7 @@ BEGIN
                 SELECT d.DeletedOn FROM {SliceSchema}.BlobDeltaDeletion AS d
                 WHERE d.TableName = @TableName AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.Reason = N''Deleted''
                 UNION ALL
-                SELECT d.DeletedOn FROM dbo.BlobDeltaToldDeletion AS d
+                SELECT d.DeletedOn FROM dbo.BlobDeltaReportedDeletion AS d
                 WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.IsDeletion = 1
             ) AS l
         ),
@@ -1097,7 +1097,7 @@ BEGIN
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'PassedDeletions', 1, 0, N'
     -- Rules 7 and 15: deletions that this scope was told, and that an ancestor of this slice comes after: it stands.
     UPDATE d SET PassedByRunId = @RunId
-    FROM dbo.BlobDeltaToldDeletion AS d
+    FROM dbo.BlobDeltaReportedDeletion AS d
     INNER JOIN {TargetTable} AS t ON t.{KeyColumn} = {ToKey(}d.stream_id{)ToKey}
     WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL
         AND t.DeltaStep = 2 AND t.DeltaModifiedOn > d.DeletedOn
@@ -1165,11 +1165,11 @@ BEGIN
                 WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
             )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
-    -- Told to be deleted, by this slice or by an earlier one that nothing has passed yet.
+    -- Reported as deleted, by this slice or by an earlier one that nothing has passed yet.
     INSERT INTO #Candidate (stream_id)
     SELECT d.stream_id FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.Reason = N''Deleted''
     UNION ALL
-    SELECT d.stream_id FROM dbo.BlobDeltaToldDeletion AS d
+    SELECT d.stream_id FROM dbo.BlobDeltaReportedDeletion AS d
     WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 1 AND d.PassedByRunId IS NULL
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Asked for by name.
@@ -1319,7 +1319,7 @@ BEGIN
     INNER JOIN dbo.BlobDeltaShippedKey AS k ON k.TableName = q.TableName AND k.stream_id = q.stream_id
     WHERE q.RunId = @RunId AND q.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 1
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
-    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftTold', 0, 0, N'
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftReported', 0, 0, N'
     -- Rule 17: #Left into the slice, and out of what its receivers have. What is logged to have left all units stands in the
     -- slice as it was logged. A deletion that is told already says more, unless it is one of before the row came.
     DELETE FROM #Left WHERE @BusinessUnitId IS NULL AND IsWhole = 1;
@@ -1361,7 +1361,7 @@ BEGIN
         SELECT k.stream_id FROM dbo.BlobDeltaShippedKey AS k
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.IsWhole = 0
         UNION
-        SELECT d.stream_id FROM dbo.BlobDeltaToldDeletion AS d
+        SELECT d.stream_id FROM dbo.BlobDeltaReportedDeletion AS d
         WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.IsDeletion = 0
             AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
@@ -1636,10 +1636,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 20, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 20;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 21, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 21;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 20
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 21
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

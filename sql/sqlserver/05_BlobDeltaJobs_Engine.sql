@@ -1,4 +1,4 @@
--- 05: the engine. Version 26.
+-- 05: the engine. Version 27.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 26)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 27)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -926,7 +926,7 @@ BEGIN
             SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = LOWER(CONVERT(nvarchar(36), @Unit))
         )
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ForeignPending';
-        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Told', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Reported', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         SET @Units = N'';
         IF @Unit IS NULL AND @Watermark IS NOT NULL AND @HasUnits = 1
         BEGIN
@@ -1078,8 +1078,8 @@ BEGIN
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'HeldBack');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
             @RunStart = @RunStart;
-        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Told');
-        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Told', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
+        SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Reported');
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Reported', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
             @BusinessUnitId = @BusinessUnitId, @RunStart = @RunStart,
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
         SET @QueuedKeys = (SELECT COUNT(*) FROM #Window);
@@ -1382,7 +1382,7 @@ BEGIN
     SET LOCK_TIMEOUT 60000;
     SET DEADLOCK_PRIORITY LOW;
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
-    DECLARE @Message nvarchar(2000), @Drift nvarchar(4000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Told nvarchar(4000),
+    DECLARE @Message nvarchar(2000), @Drift nvarchar(4000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Reported nvarchar(4000),
         @Unused bigint, @Key uniqueidentifier, @Unit uniqueidentifier, @Scope nvarchar(36), @End datetime2(7), @InSlice bigint,
         @HasUnits bit, @IsTree bit, @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
@@ -1429,14 +1429,14 @@ BEGIN
                 EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
         END;
-        SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Told = t.Counts
+        SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Reported = t.Counts
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
         -- Rule 17: what the slice hands out is noted, and its receivers are told what left their scope; those of all units,
         -- which ancestors out of it nothing lies in any more.
         IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AncestorStamps';
         -- Before LeftBack, what was logged stands in the slice: what has come back is settled too.
-        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
+        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ReportedDeletions';
         IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'PassedDeletions';
         EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftBack';
         IF @Unit IS NULL AND @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ShippedAncestors';
@@ -1457,8 +1457,8 @@ BEGIN
         BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftScope';
             IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftStays';
-            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftTold';
-            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ToldDeletions';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftReported';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'ReportedDeletions';
         END;
         IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AbsentNoted';
         -- Rule 3: every key has ended, and what was copied stands in the slice.
@@ -1500,7 +1500,7 @@ BEGIN
             OPTION (RECOMPILE);
         END;
         SELECT @Counts = CONCAT(
-            SUBSTRING(@Json, 1, LEN(@Json) - 1), N',', SUBSTRING(@Told, 2, LEN(@Told) - 2), N',"gone":', @Gone, N',"held_back":',
+            SUBSTRING(@Json, 1, LEN(@Json) - 1), N',', SUBSTRING(@Reported, 2, LEN(@Reported) - 2), N',"gone":', @Gone, N',"held_back":',
             (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
             (
                 SELECT CONCAT(N',"pending":', COUNT(*), N',"pending_since":"' + CONVERT(nvarchar(27), MIN(CreatedAt), 126) + N'Z"')
@@ -2141,10 +2141,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 26, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 26;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 27, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 27;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 26
+SELECT N'05_BlobDeltaJobs_Engine.sql', 27
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 08: removing old runs from the job database. Version 5.
+-- 08: removing old runs from the job database. Version 6.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version > 5)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version > 6)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 08_BlobDeltaJobs_Prune.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -231,8 +231,8 @@ BEGIN
         WHERE t.Status = N'Completed'
     ) AS n
     WHERE n.Nr = 1;
-    CREATE TABLE #Told (DeletionId bigint NOT NULL PRIMARY KEY);
-    INSERT INTO #Told (DeletionId)
+    CREATE TABLE #Reported (DeletionId bigint NOT NULL PRIMARY KEY);
+    INSERT INTO #Reported (DeletionId)
     SELECT d.DeletionId
     FROM dbo.BlobDeltaDeletionLog AS d INNER JOIN #Floor AS f ON f.TableName = d.TableName
     WHERE d.LoggedAt < f.Since AND NOT EXISTS (
@@ -247,19 +247,19 @@ BEGIN
                 OR (d.Reason = N'LeftScope' AND d.BusinessUnit IS NULL AND s.BusinessUnitId IS NULL)
             )
             AND NOT EXISTS (
-                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
                 WHERE t.TableName = d.TableName AND t.Scope = s.Scope AND t.stream_id = d.stream_id
                     AND t.IsDeletion = CASE d.Reason WHEN N'Deleted' THEN 1 ELSE 0 END AND t.DeletedOn >= d.DeletedOn
                     AND t.RunId <> s.RunId
             )
     )
     OPTION (RECOMPILE);
-    IF @PlanOnly = 1 UPDATE #Pruned SET RowsGone = (SELECT COUNT_BIG(*) FROM #Told) WHERE Nr = 9;
+    IF @PlanOnly = 1 UPDATE #Pruned SET RowsGone = (SELECT COUNT_BIG(*) FROM #Reported) WHERE Nr = 9;
     SET @Rows = CASE WHEN @PlanOnly = 1 THEN 0 ELSE 1 END;
     WHILE @Rows > 0
     BEGIN
         DELETE FROM dbo.BlobDeltaDeletionLog WHERE DeletionId IN (
-            SELECT TOP (@MostRows) t.DeletionId FROM #Told AS t
+            SELECT TOP (@MostRows) t.DeletionId FROM #Reported AS t
             INNER JOIN dbo.BlobDeltaDeletionLog AS d ON d.DeletionId = t.DeletionId
         );
         SET @Rows = @@ROWCOUNT;
@@ -268,10 +268,10 @@ BEGIN
     SELECT JobTable, RowsFound, RowsGone FROM #Pruned ORDER BY CASE WHEN Nr = 8 THEN 0 ELSE Nr END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version <= 5;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'08_BlobDeltaJobs_Prune.sql' AND Version <= 6;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'08_BlobDeltaJobs_Prune.sql', 5
+SELECT N'08_BlobDeltaJobs_Prune.sql', 6
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'08_BlobDeltaJobs_Prune.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 10.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 11.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 10)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 11)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -250,7 +250,7 @@ BEGIN
         -- left all units is due again by the log.
         INSERT INTO dbo.BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
         SELECT t.TableName, t.Scope, t.stream_id, MAX(t.DeletedOn), CASE WHEN @Unit IS NULL THEN 0 ELSE 1 END
-        FROM dbo.BlobDeltaToldDeletion AS t
+        FROM dbo.BlobDeltaReportedDeletion AS t
         WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.RunId = @RunId AND t.IsDeletion = 0
             AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
@@ -262,7 +262,7 @@ BEGIN
             ))
         GROUP BY t.TableName, t.Scope, t.stream_id
         OPTION (RECOMPILE);
-        DELETE FROM dbo.BlobDeltaToldDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
+        DELETE FROM dbo.BlobDeltaReportedDeletion WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         -- What it brought without its blob stands whole where it did; deletions that it passed are passed no more, and parents
         -- that it brought are absent again.
         UPDATE k SET IsWhole = 1
@@ -270,7 +270,7 @@ BEGIN
         INNER JOIN dbo.BlobDeltaMissingParentsQueue AS q ON q.TableName = k.TableName AND q.stream_id = k.stream_id
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND q.RunId = @RunId AND q.WasWhole = 1
         OPTION (RECOMPILE);
-        UPDATE dbo.BlobDeltaToldDeletion SET PassedByRunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND PassedByRunId = @RunId;
+        UPDATE dbo.BlobDeltaReportedDeletion SET PassedByRunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND PassedByRunId = @RunId;
         UPDATE dbo.BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         SELECT @Db = d.name, @Table = c.TargetTable
         FROM dbo.BlobDeltaTableConfig AS c
@@ -370,10 +370,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 10, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 10;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 11, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 11;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 10
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 11
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

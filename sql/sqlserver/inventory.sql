@@ -16,7 +16,7 @@ SELECT
         SELECT CONVERT(datetime2(7), MAX(d.DeletedOn)) FROM dbo.BlobDeltaDeletionLog AS d
         WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'Deleted' AND d.DeletedOn <= @P3 AND [{IsHanded}]
             AND NOT EXISTS (
-                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
                 WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn
             )
     ) AS DeletedOn,
@@ -24,14 +24,14 @@ SELECT
         SELECT CONVERT(datetime2(7), MAX(d.DeletedOn)) FROM dbo.BlobDeltaDeletionLog AS d
         WHERE d.TableName = @P1 AND d.stream_id = k.k AND d.Reason = N'LeftScope' AND [{OfScope}] AND d.DeletedOn <= @P3
             AND NOT EXISTS (
-                SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+                SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
                 WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn
             )
     ) AS LeftOn,
     (
-        SELECT CONVERT(datetime2(7), MAX(t.DeletedOn)) FROM dbo.BlobDeltaToldDeletion AS t
+        SELECT CONVERT(datetime2(7), MAX(t.DeletedOn)) FROM dbo.BlobDeltaReportedDeletion AS t
         WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 0
-    ) AS ToldOn
+    ) AS ReportedOn
 FROM #BlobDeltaStage AS k
 ORDER BY k.n;
 
@@ -40,7 +40,7 @@ EXISTS (SELECT 1 FROM dbo.BlobDeltaShippedKey AS u WHERE u.TableName = @P1 AND u
 
 -- name: parents
 -- The parents of the rows in #BlobDeltaStage, as far as the source has them: whether each is in scope, its greatest stamp in
--- whatever scope, whether the next run of the scope @P3 brings it (it was asked for, was absent, or was told to be deleted), and
+-- whatever scope, whether the next run of the scope @P3 brings it (it was asked for, was absent, or was reported as deleted), and
 -- whether it is never captured. @P1 is the configured table, @P2 the key that is never captured (the id of no key for none); [{InScope}] is a
 -- condition on m, [{Path}] an expression on p.
 SELECT
@@ -63,7 +63,7 @@ SELECT
             WHERE a.TableName = @P1 AND a.Scope = @P3 AND a.stream_id = k.k AND a.RunId IS NULL
         ) THEN 1
         WHEN EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaToldDeletion AS d
+            SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS d
             WHERE d.TableName = @P1 AND d.Scope = @P3 AND d.stream_id = [{ToId(}]p.[{KeyColumn}][{)ToId}] AND d.IsDeletion = 1
                 AND d.PassedByRunId IS NULL
         ) THEN 1
@@ -131,7 +131,7 @@ WHERE l.TableName = [{Table}]
     AND LEFT(CONVERT(nvarchar(36), l.stream_id), 18) = N'00000000-0000-0000'
     AND ([{ToKey(}]l.stream_id[{)ToKey}] < [{Least}] OR [{ToKey(}]l.stream_id[{)ToKey}] > [{Most}])
     AND NOT EXISTS (
-        SELECT 1 FROM dbo.BlobDeltaToldDeletion AS t
+        SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
         WHERE t.TableName = [{Table}] AND t.Scope = [{Scope}] AND t.stream_id = l.stream_id
             AND t.IsDeletion = CASE l.Reason WHEN N'Deleted' THEN 1 ELSE 0 END AND t.DeletedOn >= l.DeletedOn
             AND ([{Again}] IS NULL OR l.LoggedAt < [{Again}])

@@ -90,7 +90,7 @@ pub(super) const OF_TABLE: [&str; 11] = [
     "BlobDeltaWindowQueue",
     "BlobDeltaStepScript",
     "BlobDeltaQueuePopulationScript",
-    "BlobDeltaToldDeletion",
+    "BlobDeltaReportedDeletion",
     "BlobDeltaBusinessUnitWatermark",
     "BlobDeltaHighWatermark",
 ];

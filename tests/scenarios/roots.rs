@@ -131,11 +131,11 @@ pub fn rule_28_what_a_unit_was_handed_is_taken_over_with_its_bundles(on: &Instan
     let (end, hex) = (minute(1000 - 240), key(1).to_string().replace('-', ""));
     world.script(
         &format!(
-            "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM BlobDeltaToldDeletion;
+            "UPDATE BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM BlobDeltaReportedDeletion;
              DELETE FROM BlobDeltaShippedKey WHERE stream_id <> x'{hex}'"
         ),
         &format!(
-            "UPDATE dbo.BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM dbo.BlobDeltaToldDeletion;
+            "UPDATE dbo.BlobDeltaBusinessUnitWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM dbo.BlobDeltaReportedDeletion;
              DELETE FROM dbo.BlobDeltaShippedKey WHERE stream_id <> '{}'",
             key(1)
         ),
@@ -308,7 +308,7 @@ pub fn rule_28_a_folder_that_left_all_units_before_the_loss_is_not_told_again(on
     let hex: String = folder.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let back = |key: &str| {
         format!(
-            "DELETE FROM BlobDeltaToldDeletion;
+            "DELETE FROM BlobDeltaReportedDeletion;
              INSERT INTO BlobDeltaShippedKey (TableName, Scope, stream_id, ModifiedOn, IsWhole)
              VALUES ('{table}', 'all', {key}, NULL, 0)"
         )
@@ -340,7 +340,7 @@ pub fn rule_28_a_deletion_that_was_told_before_the_loss_is_reported_again_and_ta
     }
     let end = minute(1000 - 240);
     let sql = format!(
-        "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM BlobDeltaToldDeletion"
+        "UPDATE BlobDeltaHighWatermark SET LastHighWaterModifiedOn = '{end}'; DELETE FROM BlobDeltaReportedDeletion"
     );
     world.script(&sql, &sql);
     let out = world.out();

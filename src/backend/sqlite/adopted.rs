@@ -61,7 +61,7 @@ pub(super) fn adopt_all(db: &Database, table: &TableName, scope: Scope, bundles:
     let Some(last) = bundles.last() else { return Ok(()) };
     // What this job database told since it left that chain is not in it.
     db.execute(
-        "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND IsDeletion",
+        "DELETE FROM BlobDeltaReportedDeletion WHERE TableName = ?1 AND Scope = ?2 AND IsDeletion",
         (table, scope.to_string()),
     )?;
     let lower = "SET LastHighWaterModifiedOn = ?2 WHERE TableName = ?1 AND LastHighWaterModifiedOn > ?2";

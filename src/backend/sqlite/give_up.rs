@@ -113,7 +113,7 @@ fn ask_again(db: &Database, table: &TableConfig, fence: &Fence, moved: &Moved) -
     // The slice may be another run's by now. What was logged to have left all units is due again by the log.
     db.execute(REPORTED_AGAIN, (&fence.table, moved.scope.to_string(), fence.run_id, moved.scope != Scope::All))?;
     db.execute(
-        "DELETE FROM BlobDeltaToldDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
+        "DELETE FROM BlobDeltaReportedDeletion WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
         (&fence.table, moved.scope.to_string(), fence.run_id),
     )?;
     ask_for_ancestors_again(db, fence, moved)?;

@@ -11,7 +11,7 @@ use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
 
 const SQL: &str = include_str!("../../../sql/sqlite/left.sql");
-const TOLD_AND_HANDED: &str = statement(SQL, "told_and_handed");
+const REPORTED_AND_HANDED_OUT: &str = statement(SQL, "reported_and_handed_out");
 const OUTRANK_HANDED: &str = statement(SQL, "outrank_handed");
 const REPORTED_DELETIONS: &str = statement(SQL, "reported_deletions");
 const PASSED_DELETIONS: &str = statement(SQL, "passed_deletions");
@@ -22,7 +22,7 @@ const LEFT_BARE: &str = statement(SQL, "left_bare");
 const SHIPPED_KEYS: &str = statement(SQL, "shipped_keys");
 const DROP_OUTRANKED: &str = statement(SQL, "drop_outranked");
 const TELL_LEFT: &str = statement(SQL, "tell_left");
-const DROP_TOLD: &str = statement(SQL, "drop_told");
+const DROP_REPORTED: &str = statement(SQL, "drop_reported");
 
 /// What left is told by times that pass what was handed out, where the run alone would not.
 fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()> {
@@ -30,7 +30,7 @@ fn outrank_handed(db: &Database, slice: &str, table_run: &TableRun) -> Result<()
     if margin == 0 {
         return Ok(());
     }
-    let of = filled(TOLD_AND_HANDED, &[("Slice", slice)]);
+    let of = filled(REPORTED_AND_HANDED_OUT, &[("Slice", slice)]);
     let reported: Vec<(Guid, Timestamp)> = db.query_all(&of, [table], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let update = filled(OUTRANK_HANDED, &[("Slice", slice)]);
     reported
@@ -91,5 +91,5 @@ fn report_deletions(db: &Database, slice: &str, table_run: &TableRun) -> Result<
         (table, table_run.scope.business_unit(), db.server_time().utc),
     )?;
     outrank_handed(db, slice, table_run)?;
-    db.execute(&filled(DROP_TOLD, &[("Slice", slice)]), (table, table_run.scope.to_string())).map(drop)
+    db.execute(&filled(DROP_REPORTED, &[("Slice", slice)]), (table, table_run.scope.to_string())).map(drop)
 }

@@ -29,7 +29,7 @@ const FORGOTTEN: [&str; 14] = [
     "BlobDeltaRun",
     "BlobDeltaSharedPlace",
     "BlobDeltaShippedKey",
-    "BlobDeltaToldDeletion",
+    "BlobDeltaReportedDeletion",
     "BlobDeltaWaivedShipment",
     "BlobDeltaWindowQueue",
     "BlobDeltaKnownServer",

@@ -164,7 +164,7 @@ impl Extract for Engine<'_> {
 
     fn finish_table(&mut self, table_run: &TableRun, keep_lease: bool) -> Result<TableCounts> {
         let fence = &table_run.fence;
-        // Rule 15: its script `ToldDeletions` records what the slice reports. Rule 12: `NewUnits` finds the units that are new,
+        // Rule 15: its script `ReportedDeletions` records what the slice reports. Rule 12: `NewUnits` finds the units that are new,
         // and a run for a unit moves the watermark of that unit alone.
         let row = unit(
             self.db,
