@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 /// The one unit in scope.
 const UNIT: &str = "0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a";
 
+/// A copied site is another place. The unit's run may be the first to record it, and then rows of all units come there by name
+/// alone (rule 18).
+const SHARED: &str = "--shared-place";
+
 /// As long as a run is given to take over from one that sleeps. Where that one sleeps over a read, it
 /// is waited for, and nobody takes over.
 const TAKE_OVER: Duration = Duration::from_secs(4);
@@ -45,17 +49,17 @@ pub fn operators() {
     unpacked.unpacked_run();
     let run = unpacked.last_run();
     let of_stopped: [&[&str]; 5] = [
-        &["run", "--out", "out"],
-        &["run", "--out", "out", "--business-unit", UNIT],
-        &["run", "--out", "out", "--resume", &stopped],
-        &["run", "--out", "out", "--batch-size", "3"],
-        &["run", "--out", "out", "--resume", &stopped],
+        &["run", "--out", "out", SHARED],
+        &["run", "--out", "out", SHARED, "--business-unit", UNIT],
+        &["run", "--out", "out", SHARED, "--resume", &stopped],
+        &["run", "--out", "out", SHARED, "--batch-size", "3"],
+        &["run", "--out", "out", SHARED, "--resume", &stopped],
     ];
     let of_unpacked: [&[&str]; 5] = [
-        &["run", "--out", "out"],
-        &["pack", "--run", &run, "--out", "out"],
-        &["run", "--out", "out", "--business-unit", UNIT],
-        &["pack", "--run", &run, "--out", "out"],
+        &["run", "--out", "out", SHARED],
+        &["pack", "--run", &run, "--out", "out", SHARED],
+        &["run", "--out", "out", SHARED, "--business-unit", UNIT],
+        &["pack", "--run", &run, "--out", "out", SHARED],
         &["prune", "--keep-runs", "1"],
     ];
     for schedule in 0..schedules {
@@ -76,7 +80,7 @@ pub fn operators() {
         }
         assert!(ended_well > 0, "schedule {schedule}: somebody gets through");
         place.expire_leases();
-        place.good(&["run", "--out", "out"]);
+        place.good(&["run", "--out", "out", SHARED]);
         let found = place.lost_and_extra();
         assert_eq!(found, (0, 0), "schedule {schedule}");
         tally("operators at once", found);
