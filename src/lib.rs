@@ -24,7 +24,7 @@
 //! | 4 | `links`, `rows`, `latest` |
 //! | 5 | `conform` |
 //! | 6 | `verify` |
-//! | 7 | `engine`, `replay`, `compact`, `chain`, `unpack`, `ship` |
+//! | 7 | `engine`, `replay`, `compact`, `mask`, `chain`, `unpack`, `ship` |
 //! | 8 | `demo`, `reconcile`, `shipping` |
 //! | 9 | `cli` |
 //!
@@ -55,6 +55,7 @@ pub mod engine;
 pub mod error;
 pub mod latest;
 pub mod links;
+pub mod mask;
 pub mod model;
 pub mod monitor;
 pub mod pool;

@@ -16,6 +16,7 @@ macro_rules! list {
 mod attacks;
 mod damage;
 mod faults;
+mod mask;
 mod programs;
 mod replay;
 mod scenarios;
@@ -104,6 +105,7 @@ fn main() -> ExitCode {
         scenarios::list(),
         replay::list(),
         faults::list(),
+        mask::list(),
         damage::list(),
         ship::list(),
         signatures::list(),

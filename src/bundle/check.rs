@@ -124,6 +124,7 @@ fn content(manifest: &Manifest) -> Result<()> {
     if manifest.kind == BundleKind::Compacted && manifest.run.run_id != compacted_run_id(&manifest.inputs) {
         return Err(Error::verification("the run id of this compacted bundle does not follow from its inputs"));
     }
+    manifest.masked.as_ref().map_or(Ok(()), |masked| masked.check(|name| manifest.table(name).is_some()))?;
     let mut names = HashSet::new();
     for pair in manifest.tables.windows(2) {
         if pair[0].table_folder()? >= pair[1].table_folder()? {

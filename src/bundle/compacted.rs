@@ -10,7 +10,5 @@ pub fn compacted_run_id<'a>(inputs: impl IntoIterator<Item = &'a Sha256>) -> Gui
     inputs.into_iter().for_each(|input| hasher.update(input.as_bytes()));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hasher.finish().as_bytes()[..16]);
-    bytes[6] = bytes[6] & 0x0F | 0x80;
-    bytes[8] = bytes[8] & 0x3F | 0x80;
-    Guid::from_bytes(bytes)
+    Guid::derived(bytes)
 }

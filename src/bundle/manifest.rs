@@ -6,6 +6,7 @@
 
 use super::canonical::few;
 use super::layout::{BundleName, TableFolder, data_path};
+use super::masked::MaskedInfo;
 use super::missing::Missing;
 use super::version::FormatVersion;
 use crate::error::{Error, Result};
@@ -38,6 +39,9 @@ pub struct Manifest {
     /// other compacted bundles, ascending; none in a delta.
     #[serde(deserialize_with = "few::<20_000, _, _>")]
     pub inputs: Vec<Sha256>,
+    /// Rule 29: how it was masked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked: Option<MaskedInfo>,
     /// The run.
     pub run: RunInfo,
     /// The rules that a consumer needs.

@@ -6,6 +6,7 @@ use super::chain::ChainArgs;
 use super::instance::Instance;
 use super::key::KeyCommand;
 use super::login::Login;
+use super::mask::MaskArgs;
 use super::out::ColorChoice;
 use super::pack::PackArgs;
 use super::prune::PruneArgs;
@@ -162,6 +163,8 @@ pub enum Command {
     Chain(ChainArgs),
     /// Combine bundles into one: the latest version of each row, and all deletions
     Compact(CompactArgs),
+    /// Make masked bundles: of the same shape, without anything of the columns that a policy masks
+    Mask(MaskArgs),
     /// Write the values of bundles as files, in folders as in the hierarchy
     Unpack(UnpackArgs),
     /// Apply bundles to a database, which then has the latest version of each row

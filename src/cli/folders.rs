@@ -41,6 +41,7 @@ fn made_by(command: &Command) -> Vec<(PathBuf, FolderContent)> {
         Command::Archive(args) => args.out.as_deref().map(files).into_iter().collect(),
         Command::Extract(args) => vec![files(&args.out)],
         Command::Compact(args) => vec![files(&args.out)],
+        Command::Mask(args) => args.out.as_deref().map(files).into_iter().collect(),
         Command::Unpack(args) => vec![files(&args.out)],
         Command::Receive(args) => vec![files(&args.out)],
         Command::Demo(args) => vec![files(&args.dir)],

@@ -26,6 +26,7 @@ mod json;
 mod key;
 mod login;
 mod look;
+mod mask;
 mod out;
 mod pack;
 mod progress;

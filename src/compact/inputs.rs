@@ -1,7 +1,7 @@
 //! Whether bundles can be one, and what the manifest of that one says.
 
 use crate::bundle::manifest::{BundleKind, FailedTable, Producer, RunInfo};
-use crate::bundle::{Bundle, BundleName, Manifest, TableInfo, compacted_run_id};
+use crate::bundle::{Bundle, BundleName, Manifest, MaskedInfo, TableInfo, compacted_run_id};
 use crate::error::{Error, Result};
 use crate::links::{check_whole, missing_between, tables_in_order};
 use crate::model::column::Column;
@@ -182,6 +182,7 @@ pub(super) fn manifest(
     Ok(Manifest {
         kind: BundleKind::Compacted,
         inputs,
+        masked: MaskedInfo::together(bundles.iter().filter_map(|bundle| bundle.manifest().masked.as_ref())),
         run,
         tables,
         failed_tables: failed_tables(bundles),

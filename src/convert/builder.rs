@@ -72,6 +72,11 @@ impl BatchBuilder {
         Self { plan, stamp, encoders, large, pending: Vec::new(), key: None, next_column: 0, rows: 0, bytes: 0 }
     }
 
+    /// The rows to come are of this run.
+    pub fn set_run(&mut self, stamp: RunStamp) {
+        self.stamp = stamp;
+    }
+
     /// Complete rows since the last batch.
     pub fn rows(&self) -> usize {
         self.rows

@@ -105,6 +105,7 @@ impl Exporter<'_> {
             format_version: FormatVersion::CURRENT,
             requires: Vec::new(),
             kind: BundleKind::Delta,
+            masked: None,
             inputs: Vec::new(),
             run: RunInfo {
                 run_id: run.id,

@@ -28,6 +28,18 @@ impl Guid {
         Self(*uuid::Uuid::new_v4().as_bytes())
     }
 
+    /// An identifier that follows from bytes (version 8: RFC 9562, section 5.8).
+    pub const fn derived(mut bytes: [u8; 16]) -> Self {
+        bytes[6] = bytes[6] & 0x0F | 0x80;
+        bytes[8] = bytes[8] & 0x3F | 0x80;
+        Self(bytes)
+    }
+
+    /// Whether it is of the version that [`Guid::derived`] makes.
+    pub const fn is_derived(&self) -> bool {
+        self.0[6] >> 4 == 8
+    }
+
     /// Parses the hyphenated form, with or without braces, in any case.
     ///
     /// # Errors

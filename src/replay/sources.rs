@@ -31,6 +31,9 @@ pub(super) fn check(
         let other = known.first().filter(|_| !known.contains(&own)).cloned();
         let other = other.filter(|_| !roots.contains(&work.bundle.root_sha256()));
         if let Some(other) = other {
+            if own.source_id.is_derived() != other.source_id.is_derived() {
+                return Err((*nth, masked(work, &own)));
+            }
             if !allowed.contains(&own) {
                 return Err((*nth, refused(work, &own, &other)));
             }
@@ -40,6 +43,19 @@ pub(super) fn check(
         known.insert(own);
     }
     Ok(())
+}
+
+/// Rule 29: the source of masked bundles is derived from that of their originals. Nobody can allow that they meet.
+fn masked(work: &TableWork<'_>, own: &SourceTable) -> Error {
+    let target = &work.spec().target;
+    let text = match own.source_id.is_derived() {
+        true => format!("{target} has rows that are not masked, and this bundle has masked ones"),
+        false => format!("{target} has masked rows, and those of this bundle are not masked"),
+    };
+    Error::config(text)
+        .table(&work.table.name)
+        .file(work.bundle.path())
+        .hint("replay into another database with --database; masked and unmasked rows never meet in one")
 }
 
 fn refused(work: &TableWork<'_>, own: &SourceTable, other: &SourceTable) -> Error {

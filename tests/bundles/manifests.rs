@@ -68,6 +68,7 @@ pub fn manifest(run_id: Guid, started_at: Timestamp, tables: Vec<TableInfo>) -> 
         format_version: FormatVersion::CURRENT,
         requires: Vec::new(),
         kind: BundleKind::Delta,
+        masked: None,
         inputs: Vec::new(),
         run: RunInfo {
             run_id,

@@ -12,6 +12,7 @@ mod copies;
 mod demo;
 mod embedded;
 mod leftovers;
+mod masked;
 mod measured;
 mod memory;
 #[cfg(unix)]

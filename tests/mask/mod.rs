@@ -1,0 +1,41 @@
+//! Masked bundles: what is left in them of their originals, and what reads them.
+
+mod bundles;
+mod chains;
+mod policies;
+mod rich;
+
+use crate::List;
+
+type Case = fn();
+
+const CASES: &[(&str, Case)] = list![Case:
+    bundles {
+        rule_29_nothing_of_the_masked_columns_is_left,
+        what_is_null_or_empty_stays_so_and_sizes_follow,
+        large_values_are_masked_in_pieces,
+        the_same_bundle_gives_the_same_bytes_and_another_secret_others,
+        a_damaged_bundle_is_refused,
+        what_a_manifest_says_of_people_is_left_out,
+    }
+    chains {
+        rule_29_masked_bundles_are_a_chain_of_their_own,
+        rule_29_masked_and_unmasked_rows_never_meet,
+        eight_weeks_masked_one_by_one_are_the_masked_compaction,
+        a_missing_predecessor_is_a_gap_for_everybody,
+    }
+    policies {
+        what_a_policy_does_not_name_is_refused_with_the_lines_to_add,
+        a_policy_that_does_not_fit_is_refused_before_anything_is_written,
+        the_first_policy_masks_every_column,
+    }
+];
+
+/// The list of this folder.
+pub fn list() -> List {
+    let mut list = List::new("mask");
+    for (name, case) in CASES {
+        list.add(name, None, *case);
+    }
+    list
+}
