@@ -95,8 +95,8 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 11,
-        since: 11,
+        version: 12,
+        since: 12,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -113,8 +113,8 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 14,
-        since: 14,
+        version: 15,
+        since: 15,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -127,14 +127,14 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 27,
+        version: 28,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 38,
+        version: 39,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),

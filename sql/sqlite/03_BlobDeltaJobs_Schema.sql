@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaKnownServer (
 
 -- RequireBundle is NULL until somebody says 0 or 1: then the first bundled run makes it 1. SchemaDrift (rule 24): what a run
 -- does where the source's columns are not the slice's. ExcludedColumns: names of columns that no bundle has, with commas
--- between; in brackets where a name has a comma.
+-- between; in brackets where a name has a comma. MetadataColumns: names of columns of the metadata that come along as Meta_<name>.
 CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     TableName               TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,
     SourceDb                TEXT NOT NULL,
@@ -60,6 +60,7 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     AcceptedStandingPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedStandingPercent BETWEEN 0 AND 100),
     SchemaDrift             TEXT NOT NULL DEFAULT 'Carry' CHECK (SchemaDrift IN ('Carry', 'Refuse')),
     ExcludedColumns         TEXT NULL,
+    MetadataColumns         TEXT NULL,
     -- What the keys are, and so their ids in every column stream_id; looked up when the slice is made.
     KeyType                 TEXT NOT NULL DEFAULT 'uniqueidentifier' CHECK (KeyType IN ('uniqueidentifier', 'integer'))
 );

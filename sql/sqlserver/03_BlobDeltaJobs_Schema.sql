@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 14.
+-- 03: the job database BlobDeltaJobs. Version 15.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -32,14 +32,14 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
 GO
 -- Nothing was released before this version, so there is no way from one to it. NOEXEC keeps a client that goes on after an
 -- error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 12)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 15)
 BEGIN
     RAISERROR (N'This job database is from before the first release, and is not upgraded. Give it another name, and deploy anew.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 14)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 15)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -149,6 +149,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
             CONSTRAINT CK_BlobDeltaTableConfig_SchemaDrift CHECK (SchemaDrift IN (N'Carry', N'Refuse')),
         -- Names of the source's columns that no bundle has, with commas between; in brackets where a name has a comma.
         ExcludedColumns         nvarchar(max) NULL,
+        -- Names of columns of the metadata that come along as Meta_<name>, in the same way.
+        MetadataColumns         nvarchar(max) NULL,
         CONSTRAINT PK_BlobDeltaTableConfig PRIMARY KEY (TableName)
     );
 GO
@@ -688,7 +690,8 @@ SELECT
     CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS TypeName, CAST(NULL AS int) AS MaxLength, CAST(NULL AS int) AS NumberPrecision,
     CAST(NULL AS int) AS NumberScale, CAST(NULL AS bit) AS IsNullable, CAST(NULL AS bit) AS IsComputed,
     CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS CollationName,
-    CAST(NULL AS nvarchar(300)) COLLATE DATABASE_DEFAULT AS Declared');
+    CAST(NULL AS nvarchar(300)) COLLATE DATABASE_DEFAULT AS Declared,
+    CAST(NULL AS nvarchar(128)) COLLATE DATABASE_DEFAULT AS MetadataName');
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadCatalog', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadCatalog AS RETURN 0');
 GO
@@ -845,6 +848,118 @@ BEGIN
     IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     DELETE FROM #Column WHERE Role = N'Source' AND Name IN (SELECT e.Name FROM #Excluded AS e);
     DROP TABLE #Excluded;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_AddMetadataColumns', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_AddMetadataColumns AS RETURN 0');
+GO
+-- Adds to the source's columns in #Column of the caller those of the metadata that MetadataColumns names, as Meta_<name>, in its
+-- order. They take NULL: not every row has metadata. MetadataName is the name that such a column has there.
+ALTER PROCEDURE dbo.usp_BlobDelta_AddMetadataColumns
+    @TableName nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Message nvarchar(2000), @Named nvarchar(max), @Excluded nvarchar(max), @Rest nvarchar(max), @Db nvarchar(128),
+        @Schema nvarchar(128), @Table nvarchar(128), @Source int, @Name nvarchar(128), @IsRead bit = 0;
+    SELECT @Named = N',' + LOWER(REPLACE(MetadataColumns, N', ', N',')) + N',', @Db = MetadataDb, @Schema = MetadataSchema, @Table = MetadataTable,
+        @Excluded = N',' + LOWER(REPLACE(ExcludedColumns, N', ', N',')) + N',',
+        @Source = CASE WHEN DB_ID(SourceDb) = DB_ID(MetadataDb)
+            THEN OBJECT_ID(QUOTENAME(SourceDb) + N'.' + QUOTENAME(SourceSchema) + N'.' + QUOTENAME(SourceTable)) END
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    IF @Named IS NULL OR @Named = N',,' RETURN 0;
+    IF @Source = OBJECT_ID(QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table))
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataColumns: the source is the metadata table, so that its columns come along by themselves');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    IF NOT EXISTS (SELECT 1 FROM #Column WHERE Role = N'Metadata')
+    BEGIN
+        EXEC dbo.usp_BlobDelta_ReadColumns N'Metadata', @Db, @Schema, @Table;
+        SET @IsRead = 1;
+    END;
+    SELECT Name, Place INTO #Named
+    FROM (
+        SELECT Name, CASE
+                WHEN CHARINDEX(N',' + LOWER(QUOTENAME(Name)) + N',', @Named) > 0 THEN CHARINDEX(N',' + LOWER(QUOTENAME(Name)) + N',', @Named)
+                WHEN CHARINDEX(N',', Name) = 0 THEN CHARINDEX(N',' + LOWER(Name) + N',', @Named)
+                ELSE 0
+            END AS Place
+        FROM #Column WHERE Role = N'Metadata'
+    ) AS n
+    WHERE n.Place > 0;
+    -- What is left of the list when each is taken out is no column.
+    SET @Rest = @Named;
+    SET @Name = (SELECT MIN(Name) FROM #Named);
+    WHILE @Name IS NOT NULL
+    BEGIN
+        SET @Rest = REPLACE(@Rest, N',' + LOWER(QUOTENAME(@Name)) + N',', N',');
+        IF CHARINDEX(N',', @Name) = 0 SET @Rest = REPLACE(@Rest, N',' + LOWER(@Name) + N',', N',');
+        SET @Name = (SELECT MIN(Name) FROM #Named WHERE Name > @Name);
+    END;
+    IF @Rest <> N','
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataColumns names ', LEFT(SUBSTRING(@Rest, 2, LEN(@Rest) - 2), 500),
+            N', which the metadata table does not have, or names it twice; correct the name, or take it out');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SELECT @Message = MAX(CASE
+        WHEN LEN(n.Name) > 123 THEN CONCAT(N'the name Meta_', n.Name, N' of a column of the slice is longer than 128 characters')
+        WHEN EXISTS (SELECT 1 FROM #Column AS s WHERE s.Role = N'Source' AND LOWER(s.Name) = LOWER(N'Meta_' + n.Name))
+            THEN CONCAT(N'the source has a column Meta_', n.Name, N', which is what a slice calls the column ', n.Name,
+                N' of the metadata; rename the column of the source, or take ', n.Name, N' out of MetadataColumns')
+        WHEN CHARINDEX(N',' + LOWER(QUOTENAME(N'Meta_' + n.Name)) + N',', @Excluded) > 0 OR CHARINDEX(N',' + LOWER(N'Meta_' + n.Name) + N',', @Excluded) > 0
+            THEN CONCAT(N'ExcludedColumns leaves out Meta_', n.Name, N', and MetadataColumns names ', n.Name, N': take it out of one')
+    END)
+    FROM #Named AS n;
+    IF @Message IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': ', @Message);
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    INSERT INTO #Column (Role, Ordinal, Name, TypeName, MaxLength, NumberPrecision, NumberScale, IsNullable, IsComputed, CollationName,
+        Declared, MetadataName)
+    SELECT N'Source', 100000 + n.Place, N'Meta_' + c.Name, c.TypeName, c.MaxLength, c.NumberPrecision, c.NumberScale, 1, 0, c.CollationName,
+        c.Declared, c.Name
+    FROM #Named AS n INNER JOIN #Column AS c ON c.Role = N'Metadata' AND c.Name = n.Name;
+    DROP TABLE #Named;
+    IF @IsRead = 1 DELETE FROM #Column WHERE Role = N'Metadata';
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_ListMetadataColumns', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListMetadataColumns AS RETURN 0');
+GO
+-- What stands for each column of the metadata that comes along with a row s: a value of the metadata row whose stamp counts, in
+-- scope, and of the unit that f says. A row of another unit has none in scope, and gets nothing (rule 7). Of several rows of this
+-- stamp the greatest counts, in the order of the columns, texts by their code points. Into MetadataValue of #Value of the caller.
+ALTER PROCEDURE dbo.usp_BlobDelta_ListMetadataColumns
+    @From nvarchar(max),
+    @OrderBy nvarchar(400)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Ordinal int, @Name nvarchar(128), @Type nvarchar(128), @Quoted nvarchar(300), @Order nvarchar(max) = @OrderBy;
+    SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Source' AND MetadataName IS NOT NULL);
+    WHILE @Ordinal IS NOT NULL
+    BEGIN
+        SELECT @Name = Name, @Type = TypeName, @Quoted = N'm.' + QUOTENAME(MetadataName) FROM #Column WHERE Role = N'Source' AND Ordinal = @Ordinal;
+        -- Some types no subquery gives, and some have no order.
+        SET @Quoted = CASE @Type
+            WHEN N'text' THEN N'CONVERT(varchar(max), ' + @Quoted + N')'
+            WHEN N'ntext' THEN N'CONVERT(nvarchar(max), ' + @Quoted + N')'
+            WHEN N'image' THEN N'CONVERT(varbinary(max), ' + @Quoted + N')'
+            ELSE @Quoted
+        END;
+        INSERT INTO #Value (Name, MetadataValue) VALUES (@Name, @Quoted);
+        SET @Order = @Order + N', ' + CASE
+            WHEN @Type IN (N'text', N'ntext', N'char', N'varchar', N'nchar', N'nvarchar') THEN @Quoted + N' COLLATE Latin1_General_BIN2'
+            WHEN @Type = N'xml' THEN N'CONVERT(nvarchar(max), ' + @Quoted + N') COLLATE Latin1_General_BIN2'
+            WHEN @Type IN (N'geography', N'geometry') THEN N'CONVERT(varbinary(max), ' + @Quoted + N')'
+            ELSE @Quoted
+        END + N' DESC';
+        SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Source' AND MetadataName IS NOT NULL AND Ordinal > @Ordinal);
+    END;
+    UPDATE #Value SET MetadataValue = N'(SELECT TOP (1) ' + MetadataValue + N' FROM ' + @From + N' ORDER BY ' + @Order + N')';
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadFilter', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadFilter AS RETURN 0');
@@ -1014,7 +1129,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Message nvarchar(2000), @Role nvarchar(20), @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Nth int = 1,
-        @Name nvarchar(700), @Kind nvarchar(20), @Names nvarchar(1000), @Accepted nvarchar(4000);
+        @Name nvarchar(700), @Kind nvarchar(20), @Names nvarchar(1000), @Accepted nvarchar(4000), @Along nvarchar(max), @Filter nvarchar(2000);
     CREATE TABLE #Hidden (
         Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(700) COLLATE DATABASE_DEFAULT NOT NULL,
         ColumnName nvarchar(128) COLLATE DATABASE_DEFAULT NULL, Kind nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL
@@ -1032,17 +1147,24 @@ BEGIN
         SET @Nth = @Nth + 1;
     END;
     IF NOT EXISTS (SELECT 1 FROM #Hidden) RETURN 0;
-    -- Of metadata and units a few columns are read, of the source all.
+    -- Of metadata and units a few columns are read, of the source all. What comes along of the metadata may be accepted as what is the source's own.
+    SELECT @Along = CONCAT(N',', LOWER(REPLACE(MetadataColumns, N', ', N',')), N','), @Filter = LOWER(LTRIM(RTRIM(LEFT(MetadataFilter, CHARINDEX(N'=', MetadataFilter + N'=') - 1))))
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    UPDATE #Hidden SET Role = N'Along'
+    WHERE Role = N'Metadata' AND (CHARINDEX(N',' + LOWER(QUOTENAME(ColumnName)) + N',', @Along) > 0 OR CHARINDEX(N',' + LOWER(ColumnName) + N',', @Along) > 0)
+        AND LOWER(ColumnName) <> COALESCE(@Filter, N'');
     DELETE h FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
     WHERE h.ColumnName IS NOT NULL AND (
-        (h.Role = N'Metadata' AND h.ColumnName NOT IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataBusinessUnitCol, N'')))
+        (h.Role = N'Metadata' AND h.ColumnName NOT IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataBusinessUnitCol, N''))
+            AND LOWER(h.ColumnName) <> COALESCE(@Filter, N''))
         OR (h.Role = N'Unit' AND h.ColumnName <> COALESCE(c.BusinessUnitIdColumn, N''))
     );
     SET @Name = (
         SELECT MIN(h.Name) FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
         WHERE h.ColumnName IS NOT NULL AND (
-            h.Kind = N'encrypted' OR h.Role <> N'Source'
-            OR h.ColumnName IN (c.KeyColumn, COALESCE(c.PathColumn, N''), COALESCE(c.ParentPathColumn, N''))
+            h.Kind = N'encrypted' OR h.Role NOT IN (N'Source', N'Along')
+            OR (h.Role = N'Along' AND h.ColumnName IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataBusinessUnitCol, N'')))
+            OR (h.Role = N'Source' AND h.ColumnName IN (c.KeyColumn, COALESCE(c.PathColumn, N''), COALESCE(c.ParentPathColumn, N'')))
         )
     );
     IF @Name IS NOT NULL
@@ -1094,7 +1216,8 @@ BEGIN
         @UnitTable nvarchar(800), @SliceSchema nvarchar(800), @Name nvarchar(128), @DeltaColumns int, @Lacks int,
         @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @RowBytes nvarchar(max) = N'0', @Ordinal int,
         @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000),
-        @Kind nvarchar(20), @HadKind nvarchar(20);
+        @Kind nvarchar(20), @HadKind nvarchar(20), @InUnits nvarchar(max), @InScope nvarchar(max), @From nvarchar(max), @OrderBy nvarchar(400),
+        @Value nvarchar(max);
     DELETE FROM #Column;
     DELETE FROM #Placeholder;
     SELECT
@@ -1192,9 +1315,21 @@ BEGIN
             N' type are noted for this table; if none was captured yet, blobdelta deploy (usp_BlobDelta_MakeSlice) notes the new type, else configure it as a table of another name');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
+    EXEC dbo.usp_BlobDelta_AddMetadataColumns @TableName;
     EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
     EXEC dbo.usp_BlobDelta_ReadFilter @FilterText = @FilterText, @Condition = @Filter OUTPUT;
     EXEC dbo.usp_BlobDelta_CheckHidden @TableName;
+    SET @InUnits = CASE
+        WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
+        ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
+            + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId))'
+    END;
+    SET @InScope = N'(' + @InUnits + N' AND ' + @Filter + N')';
+    CREATE TABLE #Value (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, MetadataValue nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
+    SET @From = @MetadataTable + N' AS m WHERE m.' + QUOTENAME(@MetadataIdColumn) + N' = s.' + QUOTENAME(@KeyColumn) + N' AND ' + @InScope
+        + COALESCE(N' AND m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = f.BusinessUnit', N'');
+    SET @OrderBy = N'm.' + QUOTENAME(@MetadataModifiedOnCol) + N' DESC';
+    EXEC dbo.usp_BlobDelta_ListMetadataColumns @From, @OrderBy;
     IF @WithTarget = 1
     BEGIN
         EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @TargetDb, @TargetSchema, @TargetName;
@@ -1237,10 +1372,13 @@ BEGIN
             SET @Quoted = QUOTENAME(@Name);
             IF @Name NOT IN (N'DeltaModifiedOn', N'DeltaBusinessUnit', N'DeltaStep', N'DeltaDepth', N'DeltaParentKey', N'DeltaEarly')
             BEGIN
+                SET @Value = (SELECT MetadataValue FROM #Value WHERE Name = @Name);
+                IF @Value IS NOT NULL SET @IsLarge = 0;
+                SET @Value = COALESCE(@Value, N's.' + @Quoted);
                 SET @AncestorColumns = @AncestorColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END
-                    + CASE WHEN @IsLarge = 1 THEN N'CASE WHEN f.IsForeign = 0 THEN s.' + @Quoted + N' END' ELSE N's.' + @Quoted END;
-                IF @IsLarge = 1 SET @RowBytes = @RowBytes + N' + COALESCE(CONVERT(bigint, DATALENGTH(s.' + @Quoted + N')), 0)';
-                SET @SourceColumns = @SourceColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + N's.' + @Quoted;
+                    + CASE WHEN @IsLarge = 1 THEN N'CASE WHEN f.IsForeign = 0 THEN ' + @Value + N' END' ELSE @Value END;
+                IF @IsLarge = 1 SET @RowBytes = @RowBytes + N' + COALESCE(CONVERT(bigint, DATALENGTH(' + @Value + N')), 0)';
+                SET @SourceColumns = @SourceColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + @Value;
                 SET @TargetColumns = @TargetColumns + CASE WHEN @TargetColumns = N'' THEN N'' ELSE N', ' END + @Quoted;
             END;
             SET @Ordinal = (SELECT MIN(Ordinal) FROM #Column WHERE Role = N'Target' AND Ordinal > @Ordinal);
@@ -1276,16 +1414,7 @@ BEGIN
         (N'MetadataBusinessUnitCol', QUOTENAME(@MetadataBusinessUnitCol)),
         (N'BusinessUnitIdColumn', QUOTENAME(@BusinessUnitIdColumn)),
         (N'BusinessUnit', COALESCE(N'm.' + QUOTENAME(@MetadataBusinessUnitCol), N'CAST(NULL AS uniqueidentifier)')),
-        (N'InScope', CASE
-            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL AND ' + @Filter + N')'
-            ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
-                + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId) AND ' + @Filter + N')'
-        END),
-        (N'InUnits', CASE
-            WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
-            ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
-                + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId))'
-        END),
+        (N'InScope', @InScope), (N'InUnits', @InUnits),
         (N'MetadataFilter', @Filter),
         (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
         (N'RowBytes', @RowBytes), (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
@@ -1340,10 +1469,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 14, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 14;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 15, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 15;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 14
+SELECT N'03_BlobDeltaJobs_Schema.sql', 15
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 27.
+-- 05: the engine. Version 28.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 27)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 28)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1842,6 +1842,7 @@ BEGIN
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
     EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+    EXEC dbo.usp_BlobDelta_AddMetadataColumns @TableName;
     EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
     EXEC dbo.usp_BlobDelta_ReadColumns N'Target', @Db, @Schema, @Table;
     -- Key and path are always there, and large values may be left out (rule 7).
@@ -1862,7 +1863,7 @@ BEGIN
     SET @Name = (SELECT MAX(Name) FROM #Difference WHERE IsThere = 1 AND Became IS NULL);
     IF @Name IS NOT NULL
     BEGIN
-        SET @Message = CONCAT(@TableName, N': the type of the source column ', @Name, N' cannot be carried; name it in ExcludedColumns, or change its type');
+        SET @Message = CONCAT(@TableName, N': the type of the source column ', @Name, N' cannot be carried; name it in ExcludedColumns, take it out of MetadataColumns, or change its type');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     SET @Full = QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
@@ -2074,6 +2075,7 @@ BEGIN
         SET @Create = N'CREATE SCHEMA ' + QUOTENAME(@Schema);
         EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Create nvarchar(300)', @Schema = @Schema, @Create = @Create;
         EXEC dbo.usp_BlobDelta_ReadColumns N'Source', @SourceDb, @SourceSchema, @SourceName;
+        EXEC dbo.usp_BlobDelta_AddMetadataColumns @TableName;
         EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
         -- Small columns first, then the Delta columns, then the large ones.
         SET @Delta = N',
@@ -2141,10 +2143,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 27, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 27;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 28, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 28;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 27
+SELECT N'05_BlobDeltaJobs_Engine.sql', 28
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

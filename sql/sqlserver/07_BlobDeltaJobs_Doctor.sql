@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 38.
+-- 07: a look at the whole deployment. Version 39.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 38)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 39)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -179,7 +179,7 @@ BEGIN
     -- Folders have no metadata in many systems; a row with a blob should.
     INSERT INTO #Placeholder (Name, Value)
     SELECT N'Blob', COALESCE(N's.' + QUOTENAME(MIN(Name)) + N' IS NOT NULL', N'1 = 1') FROM #Column
-    WHERE Role = N'Source' AND (TypeName = N'image' OR (TypeName = N'varbinary' AND MaxLength = -1));
+    WHERE Role = N'Source' AND MetadataName IS NULL AND (TypeName = N'image' OR (TypeName = N'varbinary' AND MaxLength = -1));
     SET @Sql = N'
         SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(k.IsLost), 0)
         FROM (
@@ -525,10 +525,10 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 14 AS Version
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 15 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 21
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 27
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 38
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 28
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 39
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 6
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 11
@@ -692,10 +692,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 38, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 38;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 39, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 39;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 38
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 39
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

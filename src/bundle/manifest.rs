@@ -11,7 +11,7 @@ use super::missing::Missing;
 use super::version::FormatVersion;
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
-use crate::model::column::Column;
+use crate::model::column::{Column, ColumnOrigin};
 use crate::model::digest::Sha256;
 use crate::model::drift::SchemaChange;
 use crate::model::id::{Guid, KeyOrder};
@@ -321,6 +321,9 @@ pub struct ColumnInfo {
     pub arrow_type: String,
     /// Fields that stand beside it.
     pub companions: Companions,
+    /// Where its values come from; absent for a column of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ColumnOrigin>,
 }
 
 /// Names of the fields beside a column's; null where it has none.
@@ -353,6 +356,7 @@ impl ColumnInfo {
             computed: column.computed,
             arrow_type,
             companions: Companions { ticks, offset, content_sha256, blob_ref },
+            origin: None,
         }
     }
 

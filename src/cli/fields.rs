@@ -79,6 +79,9 @@ pub const FIELDS: &[Field] = &[
     field!("ExcludedColumns", excluded_columns, parse_names, |names: &Vec<String>| {
         if names.is_empty() { Value::Null } else { join_names(names).into() }
     }),
+    field!("MetadataColumns", metadata_columns, parse_names, |names: &Vec<String>| {
+        if names.is_empty() { Value::Null } else { join_names(names).into() }
+    }),
     field!("MetadataFilter", metadata_filter, |text| optional(text, filter), show_optional),
 ];
 

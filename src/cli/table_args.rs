@@ -44,6 +44,7 @@ Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value 
   ExcludedStreamId              a key that is never captured
   SchemaDrift                   if the source's columns change: Carry (change the slice too; the default) or Refuse (fail)
   ExcludedColumns               columns of the source that no slice and no bundle has, separated by commas
+  MetadataColumns               columns of the metadata table that come along as Meta_<name>, separated by commas
   AcceptedHidden                masked columns (Db.schema.Table.Column) and tables with filtered rows (Db.schema.Table)
                                 that the login need not see, separated by commas";
 

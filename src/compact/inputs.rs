@@ -4,7 +4,7 @@ use crate::bundle::manifest::{BundleKind, FailedTable, Producer, RunInfo};
 use crate::bundle::{Bundle, BundleName, Manifest, MaskedInfo, TableInfo, compacted_run_id};
 use crate::error::{Error, Result};
 use crate::links::{check_whole, missing_between, tables_in_order};
-use crate::model::column::Column;
+use crate::model::column::{Column, ColumnOrigin};
 use crate::model::digest::Sha256;
 use crate::model::drift;
 use crate::model::id::Guid;
@@ -95,6 +95,15 @@ const APART: &str = "compact the bundles before the change, and those after it, 
 pub(super) fn columns(parts: &Parts<'_>) -> Result<Vec<Column>> {
     let shapes = parts.iter().map(|(_, table)| table.model_columns()).collect::<Result<Vec<_>>>()?;
     drift::union(&shapes).map_err(|error| error.hint(APART))
+}
+
+/// Where the values of a column come from, as the last bundle that has it says.
+pub(super) fn origin(parts: &Parts<'_>, name: &str) -> Option<ColumnOrigin> {
+    let of = |table: &TableInfo| {
+        table.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).map(|column| column.origin)
+    };
+    let having = parts.iter().filter_map(|(_, table)| Some((table.window.end, of(table)?)));
+    having.max_by_key(|(end, _)| *end).and_then(|(_, origin)| origin)
 }
 
 /// The run of the compacted bundle: the last one's, under an id that follows from the inputs.

@@ -46,7 +46,10 @@ pub(super) fn write(
     let mut info = inputs::table_info(parts, counts)?;
     (info.folder, info.schema_file) = (folder.as_str().to_owned(), folder.schema_path());
     info.files = stage.finish(files);
-    let column = |nth: usize| ColumnInfo::new(&columns[nth], rows.arrow_type_name(nth), rows.companion_names(nth));
+    let column = |nth: usize| {
+        let info = ColumnInfo::new(&columns[nth], rows.arrow_type_name(nth), rows.companion_names(nth));
+        ColumnInfo { origin: inputs::origin(parts, &info.name), ..info }
+    };
     info.columns = (0..columns.len()).map(column).collect();
     Ok(info)
 }

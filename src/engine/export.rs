@@ -14,7 +14,7 @@ use crate::bundle::{
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
-use crate::model::column::Column;
+use crate::model::column::{Column, ColumnOrigin};
 use crate::model::drift;
 use crate::model::id::Guid;
 use crate::model::key::KeyType;
@@ -136,8 +136,11 @@ impl Exporter<'_> {
         if report.counts.rows() > 0 {
             files.extend(self.absent_parents(key, &mut stage, fence)?);
         }
+        let origin = |name: &str| config.metadata_column_of(name).map(|_| ColumnOrigin::Metadata);
         let info = |column: usize| {
-            ColumnInfo::new(&columns[column], plan.arrow_type_name(column), plan.companion_names(column))
+            let of = &columns[column];
+            let info = ColumnInfo::new(of, plan.arrow_type_name(column), plan.companion_names(column));
+            ColumnInfo { origin: origin(&of.name), ..info }
         };
         let previous = self.backend.previous_bundle(&config.name, report.scope, self.run.id)?;
         let before = previous.as_ref().and_then(|previous| previous.columns.as_deref());

@@ -25,6 +25,19 @@ impl Column {
     }
 }
 
+/// The name in a slice of a column of the metadata that comes along: [`super::table::TableConfig::metadata_columns`].
+pub fn meta_name(column: &str) -> String {
+    format!("Meta_{column}")
+}
+
+/// Where the values of a column come from that is none of the source's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnOrigin {
+    /// The metadata row whose stamp is the row's.
+    Metadata,
+}
+
 /// The columns that the engine adds to a slice, after those of the source; the parent's key is of the type of the table's
 /// own. A source that has a column of one of these names is refused.
 pub const DELTA_COLUMNS: [(&str, SqlType, bool); 6] = [

@@ -177,8 +177,9 @@ fn float(arguments: Option<&str>) -> Option<SqlType> {
 }
 
 fn unsupported(declaration: &str) -> Error {
-    Error::config(format!("the type {declaration:?} cannot be carried by a bundle"))
-        .hint("leave the column out with ExcludedColumns (`table set`), or give it another type")
+    Error::config(format!("the type {declaration:?} cannot be carried by a bundle")).hint(
+        "leave the column out with ExcludedColumns, or out of MetadataColumns (`table set`), or give it another type",
+    )
 }
 
 impl fmt::Display for SqlType {

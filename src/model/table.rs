@@ -1,7 +1,7 @@
 //! A row of `BlobDeltaTableConfig`.
 
 use super::clock::ClockKind;
-use super::column::Column;
+use super::column::{Column, meta_name};
 use super::digest::Sha256;
 use super::drift::SchemaDrift;
 use super::filter::MetadataFilter;
@@ -80,6 +80,8 @@ pub struct TableConfig {
     pub schema_drift: SchemaDrift,
     /// Columns of the source that no slice and no bundle has.
     pub excluded_columns: Vec<String>,
+    /// Columns of the metadata that come along, as [`super::metadata_columns`] has it.
+    pub metadata_columns: Vec<String>,
     /// What the login does not see of source, metadata and units and is accepted, by name with commas between:
     /// `Db.schema.Table` whose rows are filtered, `Db.schema.Table.Column` that is masked. Of servers alone.
     pub accepted_hidden: Option<String>,
@@ -119,6 +121,7 @@ impl TableConfig {
             metadata_filter: None,
             schema_drift: SchemaDrift::Carry,
             excluded_columns: Vec::new(),
+            metadata_columns: Vec::new(),
         }
     }
 
@@ -164,12 +167,13 @@ impl TableConfig {
     /// servers on which two differ in case alone.
     pub fn spell(&self, columns: &mut [Column]) {
         let named = [Some(&self.key_column), self.path_column.as_ref(), self.parent_path_column.as_ref()];
-        for name in named.into_iter().flatten() {
+        let of_metadata = self.metadata_columns.iter().map(|name| meta_name(name));
+        for name in named.into_iter().flatten().cloned().chain(of_metadata) {
             let lower = name.to_lowercase();
-            let exact = columns.iter().any(|column| column.name == *name);
+            let exact = columns.iter().any(|column| column.name == name);
             let other = columns.iter_mut().find(|column| !exact && column.name.to_lowercase() == lower);
             if let Some(column) = other {
-                column.name.clone_from(name);
+                column.name = name;
             }
         }
     }
@@ -255,6 +259,7 @@ impl TableConfig {
             let text = format!("ExcludedColumns names {needed}, without which no row has a key and a place");
             return wrong(&text, "ExcludedColumns");
         }
+        self.check_metadata_columns()?;
         if let Some(filter) = &self.metadata_filter {
             MetadataFilter::parse(filter).map_err(|error| error.table(&self.name))?;
         }

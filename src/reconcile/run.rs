@@ -91,7 +91,9 @@ impl<'a> Reconciler<'a> {
         let mut report = TableDifferences::new(table, backend.reached(&table.name, scope)?);
         let mut hashed = backend.source_columns(table)?;
         let key_column = hashed.iter().find(|column| column.name == table.key_column).map(|column| column.sql_type);
-        hashed.retain(|column| column.sql_type.is_large_binary() && table.carries(&column.name));
+        // Of the metadata nothing is compared: what changes there has a stamp of its own.
+        let is_own = |column: &Column| table.metadata_column_of(&column.name).is_none();
+        hashed.retain(|column| column.sql_type.is_large_binary() && table.carries(&column.name) && is_own(column));
         let chain = ReconciledChain { source_id, table: &table.name, scope, hashed: &hashed };
         let gathered = gather(bundles, &chain, monitor)?;
         (report.bundles, report.foreign_bundles) = (gathered.bundles, gathered.foreign);

@@ -37,7 +37,7 @@ fn set_owner(world: &mut World, number: u32, owner: &str) {
     world.script(&sqlite, &format!("UPDATE Src.dbo.Docs SET owner = N'{owner}' WHERE stream_id = {tsql}"));
 }
 
-fn last_table(report: &RunReport) -> TableInfo {
+pub fn last_table(report: &RunReport) -> TableInfo {
     let bundle = Bundle::open(report.bundles.last().unwrap()).unwrap();
     bundle.manifest().tables[0].clone()
 }
@@ -46,7 +46,7 @@ fn changes_of(table: &TableInfo) -> String {
     listed(&table.schema_changes)
 }
 
-fn has(table: &TableInfo, column: &str) -> bool {
+pub fn has(table: &TableInfo, column: &str) -> bool {
     table.columns.iter().any(|info| info.name == column)
 }
 
@@ -311,7 +311,7 @@ fn weeks(world: &mut World) -> Vec<PathBuf> {
 }
 
 /// What a target has of the source's columns, by name.
-fn content(world: &World, database: &str) -> Vec<(String, Vec<Option<String>>)> {
+pub fn content(world: &World, database: &str) -> Vec<(String, Vec<Option<String>>)> {
     let mut target = world.target();
     let table = TableName { db: database.into(), ..world.table.source.clone() };
     let all = target.columns(&table).unwrap();
@@ -344,7 +344,7 @@ impl CellSink for Values {
     }
 }
 
-fn into(database: &str) -> ReplayOptions {
+pub fn into(database: &str) -> ReplayOptions {
     ReplayOptions { database: Some(database.into()), create: true, into_source: true, ..ReplayOptions::default() }
 }
 

@@ -4,8 +4,8 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
-    keys, leases, left_folders, names, not_reported, places, procedures, prune, reconcile, roots, scopes, servers,
-    shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values, whose,
+    keys, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile, roots, scopes,
+    servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -98,6 +98,14 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_24_receivers_have_the_same_whatever_comes_first,
         rule_24_another_column_may_become_the_path,
         rule_24_a_standing_table_follows_only_where_that_is_said,
+    }
+    metadata {
+        rule_24_what_the_metadata_knows_goes_the_whole_way,
+        rule_7_an_ancestor_of_another_unit_comes_without_what_its_metadata_says,
+        rule_3_of_metadata_rows_with_one_stamp_the_greatest_counts,
+        rule_24_columns_of_the_metadata_change_as_those_of_the_source,
+        rule_24_columns_of_the_metadata_that_cannot_come_along_are_refused,
+        rule_8_a_resumed_run_reads_what_the_metadata_says_with_each_row,
     }
     names {
         rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,

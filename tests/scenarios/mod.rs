@@ -27,6 +27,7 @@ mod history;
 mod keys;
 mod leases;
 mod left_folders;
+mod metadata;
 mod names;
 mod not_reported;
 mod places;

@@ -37,11 +37,14 @@ pub(super) fn table_columns(db: &Database, table: &TableName) -> Result<Vec<Colu
     columns_of(db, table, |_| true)
 }
 
-/// Those of the source's columns that are carried; of what is left out no type is asked.
+/// Those of the source's columns that are carried, and those of the metadata that come along; of what is left out no type is asked.
 pub(super) fn source_columns(db: &Database, table: &TableConfig) -> Result<Vec<Column>> {
     let mut columns = columns_of(db, &table.source, |name| table.carries(name))?;
     table.spell(&mut columns);
-    Ok(columns)
+    if table.metadata_columns.is_empty() {
+        return Ok(columns);
+    }
+    table.with_metadata_columns(columns, &table_columns(db, &table.metadata)?)
 }
 
 /// The columns of a slice table.

@@ -59,15 +59,17 @@ impl ChunkedColumns {
 }
 
 /// The bytes of all large values of the row `s`.
-pub(super) fn large_bytes(columns: &[Column]) -> String {
-    let large = columns.iter().filter(|column| column.sql_type.is_large());
+pub(super) fn large_bytes(table: &TableConfig, columns: &[Column]) -> String {
+    let is_own = |column: &&Column| table.metadata_column_of(&column.name).is_none();
+    let large = columns.iter().filter(is_own).filter(|column| column.sql_type.is_large());
     let bytes = large.map(|column| format!("coalesce(octet_length(s.{}), 0)", quote(&column.name)));
     let sum = bytes.collect::<Vec<_>>().join(" + ");
     if sum.is_empty() { "0".to_owned() } else { format!("({sum})") }
 }
 
 pub(super) fn chunked(db: &Database, table: &TableConfig, columns: &[Column]) -> Result<ChunkedColumns> {
-    let large: Vec<_> = columns.iter().filter(|column| column.sql_type.is_large_binary()).collect();
+    let is_own = |column: &&Column| table.metadata_column_of(&column.name).is_none();
+    let large: Vec<_> = columns.iter().filter(is_own).filter(|column| column.sql_type.is_large_binary()).collect();
     if large.is_empty() || !rowid::opens_blobs(db, &table.source)? || rowid::needs_whole(db, &table.target)?.is_some() {
         return Ok(ChunkedColumns::default());
     }

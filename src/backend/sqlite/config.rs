@@ -51,6 +51,7 @@ pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
             ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
             ":drift": table.schema_drift.as_str(),
             ":keys": table.key_type.name(),
+            ":meta": (!table.metadata_columns.is_empty()).then(|| join_names(&table.metadata_columns)),
             ":without": (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)),
         },
     )?;
@@ -155,7 +156,9 @@ pub(super) fn placeholders(db: &Database, table: &TableConfig) -> Result<Placeho
 pub(super) fn create_slice_table(db: &Database, table: &TableConfig, source: &[Column]) -> Result<()> {
     let source = table.slice_columns(source);
     // Large columns stand last: SQLite has to walk through a value to reach what lies behind it.
-    let (large, small): (Vec<&Column>, Vec<&Column>) = source.iter().partition(|column| column.sql_type.is_large());
+    let (mut large, small): (Vec<&Column>, Vec<&Column>) = source.iter().partition(|column| column.sql_type.is_large());
+    // Behind the zeros that stand for values of the source is nothing that is written with them.
+    large.sort_by_key(|column| table.metadata_column_of(&column.name).is_none());
     let key = found(&source, &table.key_column, "KeyColumn").map_err(|error| error.table(&table.name))?;
     let delta = delta_columns(key.sql_type);
     let line = |column: &Column| {
@@ -244,7 +247,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?,
-        key_type: KeyType::from_name(&text(34)?).map_err(|error| error.table(&table_name))?,
+        key_type: KeyType::from_name(&text(35)?).map_err(|error| error.table(&table_name))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: row.get(20).map_err(broken)?,
@@ -262,6 +265,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         accepted_standing_percent: row.get(31).map_err(broken)?,
         schema_drift: SchemaDrift::parse(&text(32)?).map_err(|error| error.table(&table_name))?,
         excluded_columns: parse_names(&optional(33)?.unwrap_or_default()).map_err(|error| error.table(&table_name))?,
+        metadata_columns: parse_names(&optional(34)?.unwrap_or_default()).map_err(|error| error.table(&table_name))?,
     };
     Ok(config.with_one_spelling())
 }

@@ -9,6 +9,7 @@ use super::{catalog, reported, survey};
 use crate::backend::suspect::Suspicion;
 use crate::backend::upkeep::{Advice, Severity};
 use crate::error::Result;
+use crate::model::column::Column;
 use crate::model::id::Guid;
 use crate::model::run::Scope;
 use crate::model::table::TableConfig;
@@ -115,7 +116,8 @@ fn of_all(db: &Database, prepared: &Prepared) -> Parameters {
 /// Folders have no metadata in many systems; a row with a value in one of its blob columns should.
 fn without_metadata(db: &Database, table: &TableConfig) -> Result<String> {
     let columns = catalog::source_columns(db, table)?;
-    let blobs = columns.iter().filter(|column| column.sql_type.is_large_binary());
+    let is_own = |column: &&Column| table.metadata_column_of(&column.name).is_none();
+    let blobs = columns.iter().filter(is_own).filter(|column| column.sql_type.is_large_binary());
     let any: Vec<String> = blobs.map(|column| format!("s.{} IS NOT NULL", quote(&column.name))).collect();
     let blobs = if any.is_empty() { "1".to_owned() } else { any.join(" OR ") };
     Ok(filled(ROWS_WITHOUT_METADATA, &[("Blobs", &blobs)]))

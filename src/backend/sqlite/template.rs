@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 const SQL: &str = include_str!("../../../sql/sqlite/template.sql");
 const IN_UNITS: &str = statement(SQL, "in_units");
+const OF_METADATA: &str = statement(SQL, "of_metadata");
 const STEP_SCRIPT: &str = statement(SQL, "step_script");
 const QUEUE_SCRIPT: &str = statement(SQL, "queue_script");
 const BATCH_TABLES: &str = statement(SQL, "batch_tables");
@@ -39,10 +40,6 @@ impl Placeholders {
         let column = |name: &Option<String>| name.as_deref().map(quote);
         let listed = |each: &dyn Fn(&Column) -> String| columns.iter().map(each).collect::<Vec<_>>().join(", ");
         let chunked = chunks::chunked(db, config, columns)?;
-        let ancestor = |column: &Column| match column.sql_type.is_large() {
-            true => format!("CASE WHEN NOT f.IsForeign THEN {} END", chunked.value(column)),
-            false => chunked.value(column),
-        };
         let unit = column(&config.metadata_business_unit_column);
         let filter = filter::filter_condition(db, config)?;
         let in_units = match (&unit, &business_units, column(&config.business_unit_id_column)) {
@@ -50,11 +47,21 @@ impl Placeholders {
             _ => "(@BusinessUnitId IS NULL)".to_owned(),
         };
         let in_scope = format!("({in_units} AND {filter})");
+        let metadata = catalog::resolve(db, &config.metadata)?;
+        let of_metadata = |name: &str| metadata_value(config, name, &metadata, &in_scope);
+        let value = |column: &Column| match config.metadata_column_of(&column.name) {
+            Some(name) => of_metadata(name),
+            None => chunked.value(column),
+        };
+        let ancestor = |column: &Column| match column.sql_type.is_large() {
+            true => format!("CASE WHEN NOT f.IsForeign THEN {} END", value(column)),
+            false => value(column),
+        };
         let mut values = BTreeMap::from([
             ("SourceTable", Some(catalog::resolve(db, &config.source)?)),
             ("TargetTable", Some(catalog::resolve(db, &config.target)?)),
             ("SliceSchema", Some(db.schema_of(&config.target.db))),
-            ("MetadataTable", Some(catalog::resolve(db, &config.metadata)?)),
+            ("MetadataTable", Some(metadata.clone())),
             ("BusinessUnitTable", business_units),
             ("KeyColumn", Some(quote(&config.key_column))),
             ("PlaceColumn", Some(place_column(db, config)?)),
@@ -66,13 +73,13 @@ impl Placeholders {
             ("MetadataBusinessUnitCol", unit.clone()),
             ("BusinessUnitIdColumn", column(&config.business_unit_id_column)),
             ("BusinessUnit", Some(unit.map_or("NULL".into(), |unit| format!("m.{unit}")))),
-            ("InScope", Some(in_scope)),
+            ("InScope", Some(in_scope.clone())),
             ("InUnits", Some(in_units)),
             ("MetadataFilter", Some(filter)),
             ("TargetColumns", Some(listed(&|column| quote(&column.name)))),
-            ("SourceColumns", Some(listed(&|column| chunked.value(column)))),
+            ("SourceColumns", Some(listed(&value))),
             ("AncestorColumns", Some(listed(&ancestor))),
-            ("LargeBytes", Some(large_bytes(columns))),
+            ("LargeBytes", Some(large_bytes(config, columns))),
             ("IsPiecewise", Some(chunked.condition())),
         ]);
         let of_keys = key_id::placeholders(config.key_type);
@@ -131,6 +138,27 @@ impl Placeholders {
         filled.push_str(rest);
         Ok(filled)
     }
+}
+
+/// The value of a column of the metadata that comes along with the row `s`. Nothing for a row of another unit, of which no row is
+/// in scope (rule 7).
+fn metadata_value(config: &TableConfig, name: &str, metadata: &str, in_scope: &str) -> String {
+    let of_unit = config.metadata_business_unit_column.as_deref();
+    let of_unit = of_unit.map_or(String::new(), |unit| format!(" AND m.{} IS f.BusinessUnit", quote(unit)));
+    let then: String = config.metadata_columns.iter().map(|name| format!(", m.{} DESC", quote(name))).collect();
+    filled(
+        OF_METADATA,
+        &[
+            ("Column", &quote(name)),
+            ("MetadataTable", metadata),
+            ("Id", &quote(&config.metadata_id_column)),
+            ("Key", &quote(&config.key_column)),
+            ("InScope", in_scope),
+            ("OfUnit", &of_unit),
+            ("ModifiedOn", &quote(&config.metadata_modified_on_column)),
+            ("Then", &then),
+        ],
+    )
 }
 
 /// Runs a filled template of a table, which may do what templates may. Returns the rows that it changed.

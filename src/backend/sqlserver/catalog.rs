@@ -104,6 +104,15 @@ pub(super) fn columns(client: &mut Client, table: &TableName) -> Result<Vec<Colu
 
 /// The same without some, of which no type is asked.
 pub(super) fn columns_but(client: &mut Client, table: &TableName, without: &[String]) -> Result<Vec<Column>> {
+    columns_that(client, table, |name| !without.iter().any(|one| one.eq_ignore_ascii_case(name)))
+}
+
+/// The same of some alone, as far as they are there.
+pub(super) fn columns_of(client: &mut Client, table: &TableName, names: &[String]) -> Result<Vec<Column>> {
+    columns_that(client, table, |name| names.iter().any(|one| one.eq_ignore_ascii_case(name)))
+}
+
+fn columns_that(client: &mut Client, table: &TableName, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Column>> {
     if !has_database(client, &table.db)? {
         return Err(missing(table));
     }
@@ -117,7 +126,7 @@ pub(super) fn columns_but(client: &mut Client, table: &TableName, without: &[Str
     for row in &rows {
         let fields = RowFields::of(row);
         let name = fields.must(0, RowFields::text)?;
-        if !without.iter().any(|one| one.eq_ignore_ascii_case(name)) {
+        if is_wanted(name) {
             columns.push(column(&fields).map_err(|error| error.table(table))?);
         }
     }

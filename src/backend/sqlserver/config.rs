@@ -17,7 +17,7 @@ const SQL: &str = include_str!("../../../sql/sqlserver/config.sql");
 const ADD_WATERMARK: &str = statement(SQL, "add_watermark");
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 36] = [
+const COLUMNS: [&str; 37] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -53,6 +53,7 @@ const COLUMNS: [&str; 36] = [
     "AcceptedStandingPercent",
     "SchemaDrift",
     "ExcludedColumns",
+    "MetadataColumns",
     // The last, which is looked up and never written.
     "KeyType",
 ];
@@ -164,7 +165,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 35] {
+fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 36] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -202,6 +203,7 @@ fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 35] {
         i32::from(table.accepted_standing_percent).into(),
         table.schema_drift.as_str().into(),
         (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)).into(),
+        (!table.metadata_columns.is_empty()).then(|| join_names(&table.metadata_columns)).into(),
     ]
 }
 
@@ -228,7 +230,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?.to_owned(),
-        key_type: KeyType::from_name(text(35)?).map_err(|error| error.table(&table))?,
+        key_type: KeyType::from_name(text(36)?).map_err(|error| error.table(&table))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: u32::try_from(fields.must(20, RowFields::number)?)
@@ -247,6 +249,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         accepted_standing_percent: number_at(fields, 32)?,
         schema_drift: SchemaDrift::parse(text(33)?).map_err(|error| error.table(&table))?,
         excluded_columns: parse_names(fields.text(34)?.unwrap_or_default()).map_err(|error| error.table(&table))?,
+        metadata_columns: parse_names(fields.text(35)?.unwrap_or_default()).map_err(|error| error.table(&table))?,
         name: table,
     };
     Ok(config.with_one_spelling())

@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::runs::{self, destination_inputs};
 use super::sql::Sql;
 use super::values::{RowFields, number_at, table_at, text_at};
-use super::{adopted, config, deploy, deployed, servers};
+use super::{adopted, catalog, config, deploy, deployed, servers};
 use crate::backend::jobs::{
     BundleRecord, DeployStep, Jobs, KeyRequest, MissingParentRecord, PackState, PendingRecord, PendingShipment,
     StepRecord, UnitWatermarkRecord, WatermarkRecord, one_of,
@@ -138,7 +138,11 @@ impl Jobs for Engine<'_> {
         let known = &mut self.state.known;
         let mut columns = known.columns_of_run(&mut self.db.client, &table.source, &table.excluded_columns)?;
         table.spell(&mut columns);
-        Ok(columns)
+        if table.metadata_columns.is_empty() {
+            return Ok(columns);
+        }
+        let metadata = catalog::columns_of(&mut self.db.client, &table.metadata, &table.metadata_columns)?;
+        table.with_metadata_columns(columns, &metadata)
     }
 
     fn run(&mut self, id: Guid) -> Result<Run> {
