@@ -125,6 +125,9 @@ fn content(manifest: &Manifest) -> Result<()> {
         return Err(Error::verification("the run id of this compacted bundle does not follow from its inputs"));
     }
     manifest.masked.as_ref().map_or(Ok(()), |masked| masked.check(|name| manifest.table(name).is_some()))?;
+    if manifest.tables.is_empty() {
+        return Err(Error::verification("it lists no table"));
+    }
     let mut names = HashSet::new();
     for pair in manifest.tables.windows(2) {
         if pair[0].table_folder()? >= pair[1].table_folder()? {

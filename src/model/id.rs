@@ -80,8 +80,13 @@ impl std::str::FromStr for Guid {
 impl TryFrom<String> for Guid {
     type Error = Error;
 
+    /// What programs write for each other has one form, in lower case; what people type is parsed by [`Guid::parse`].
     fn try_from(text: String) -> Result<Self> {
-        Self::parse(&text)
+        let parsed = Self::parse(&text)?;
+        if parsed.to_string() == text {
+            return Ok(parsed);
+        }
+        Err(Error::usage(format!("{text:.60?} is not a GUID in lower case")))
     }
 }
 

@@ -36,6 +36,12 @@ pub fn other_forms() {
     bad("minus zero", &swap("\"children\":0", "\"children\":-0"));
     bad("a null that cannot be", &swap("\"kind\":\"delta\"", "\"kind\":null"));
     bad("another kind", &swap("\"kind\":\"delta\"", "\"kind\":\"full\""));
+    bad("a GUID behind a blank", &swap("\"source_id\":\"", "\"source_id\":\" "));
+    bad("no table", &|text| {
+        let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        manifest["tables"] = serde_json::json!([]);
+        format!("{manifest}\n").into_bytes()
+    });
     bad("not JSON", &|_| b"{".to_vec());
     bad("nothing", &|_| Vec::new());
     bad("no LF at the end", &|text| text.trim_end().as_bytes().to_vec());

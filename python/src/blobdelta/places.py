@@ -1,0 +1,71 @@
+"""Where bundles are, by the names of files alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from .container import filesystem_of, is_url
+from .errors import UsageError
+from .layout import MARKER_SUFFIX, TAG_LIST, bundle_name_of_file
+
+Places = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+def find(places: Places, storage_options: dict[str, Any] | None = None, *, since: str | None = None) -> list[str]:
+    """The bundles that `places` mean: each a bundle, or a folder or URL that holds bundles, without its subfolders, by name.
+
+    At a URL only what has a marker is there. Encrypted archives are among them: opening one says how. If a bundle is there as
+    folder and as archive, the folder is taken. `since` (such as `20261122`) leaves out names before it: names begin with the start
+    of the run. `UsageError` if one of the places is not there.
+    """
+    found = []
+    for place in [places] if isinstance(places, (str, os.PathLike)) else places:
+        found.extend(_at(os.fspath(place), storage_options or {}))
+    return [place for place in found if since is None or _name(place) >= since]
+
+
+def _name(place: str) -> str:
+    return place.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _at(place: str, storage_options: dict[str, Any]) -> list[str]:
+    if bundle_name_of_file(_name(place)) is not None:
+        return [place]
+    if is_url(place):
+        return _at_url(place, storage_options)
+    if not os.path.exists(place):
+        raise UsageError(f"{place}: there is no such folder or bundle")
+    if os.path.isfile(place) or os.path.exists(os.path.join(place, TAG_LIST)):
+        return [place]
+    names = [one.name for one in os.scandir(place) if _is_bundle(one)]
+    return [os.path.join(place, name) for name in _once(names)]
+
+
+def _is_bundle(one: os.DirEntry[str]) -> bool:
+    if one.name.startswith(".") or bundle_name_of_file(one.name) is None:
+        return False
+    return one.is_dir() if one.name.endswith(".bundle") else one.is_file()
+
+
+def _at_url(place: str, storage_options: dict[str, Any]) -> list[str]:
+    filesystem, path = filesystem_of(place, storage_options)
+    # A listing that was kept from before would not have what came since.
+    filesystem.invalidate_cache(path)
+    try:
+        listed = filesystem.ls(path, detail=False)
+    except FileNotFoundError:
+        raise UsageError(f"{place}: there is nothing") from None
+    names = (_name(one).removesuffix(MARKER_SUFFIX) for one in listed if one.endswith(MARKER_SUFFIX))
+    return [f"{place.rstrip('/')}/{name}" for name in _once(name for name in names if bundle_name_of_file(name))]
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    """One of each bundle, in the order of names."""
+    best: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: (name.endswith(".age"), name.endswith(".tar"), name)):
+        bundle = bundle_name_of_file(name)
+        if bundle is not None:
+            best.setdefault(bundle, name)
+    return [best[bundle] for bundle in sorted(best)]

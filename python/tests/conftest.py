@@ -1,0 +1,88 @@
+"""What the tests share: the program itself, to hold the package against, and bundles that it made."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "fixtures/bundles/v1"
+
+
+class Program:
+    """The program `blobdelta`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def run(self, *args: object, codes: tuple[int, ...] = (0,)) -> str:
+        done = subprocess.run([self.path, *map(str, args)], capture_output=True, text=True, check=False)
+        assert done.returncode in codes, f"{args}: {done.returncode}: {done.stderr}"
+        return done.stdout
+
+    def json(self, *args: object, codes: tuple[int, ...] = (0,)) -> Any:
+        return json.loads(self.run(*args, "--json", codes=codes))
+
+    def verify(self, place: object, *args: object) -> dict[str, Any]:
+        return self.json("verify", "--deep", *args, place, codes=(0, 3, 5))["bundles"][0]
+
+
+@pytest.fixture(scope="session")
+def program() -> Program:
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    path = os.environ.get("BLOBDELTA_BIN") or shutil.which("blobdelta", path=target / "debug")
+    if not path:
+        pytest.skip("SKIPPED: there is no program blobdelta to hold this against: `cargo build`, or set BLOBDELTA_BIN")
+    return Program(str(path))
+
+
+@pytest.fixture(scope="session")
+def weekly(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine bundles of two tables: a full load, and eight weeks of changes with deletions."""
+    folder = tmp_path_factory.mktemp("weekly") / "demo"
+    program.run("demo", "--weeks", 8, "--dir", folder)
+    return folder / "bundles"
+
+
+@pytest.fixture(scope="session")
+def changed(program: Program, weekly: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same and one more week, before which columns of the source were added, widened and dropped."""
+    folder = tmp_path_factory.mktemp("changed") / "demo"
+    shutil.copytree(weekly.parent, folder)
+    source = folder / "source"
+    with sqlite3.connect(source / "BlobDeltaJobs.sqlite") as jobs:
+        jobs.execute("UPDATE BlobDeltaBundle SET Folder = ?", [str((folder / "bundles").resolve())])
+    program.run("deploy", "--moved", "--connection", f"sqlite:{source}")
+    with sqlite3.connect(source / "Gwent_LA_FileTable.sqlite") as files:
+        declared = files.execute("SELECT sql FROM sqlite_master WHERE name = 'ReferralAttachment'").fetchone()[0]
+        wider = declared.replace('is_temporary" "bit', 'is_temporary" "int').replace(
+            'file_type" "nvarchar(255)', 'file_type" "nvarchar(400)'
+        )
+        files.execute("PRAGMA writable_schema = ON")
+        files.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'ReferralAttachment'", [wider])
+    with sqlite3.connect(source / "Gwent_LA_FileTable.sqlite") as files:
+        files.execute('ALTER TABLE ReferralAttachment ADD COLUMN "note" "nvarchar(50) TEXT"')
+        files.execute("ALTER TABLE ReferralAttachment DROP COLUMN is_offline")
+        keys = files.execute("SELECT stream_id FROM ReferralAttachment ORDER BY stream_id LIMIT 7").fetchall()
+        files.executemany("UPDATE ReferralAttachment SET note = 'new', is_temporary = 300 WHERE stream_id = ?", keys)
+    stamp = (datetime.now(UTC) - timedelta(hours=4, minutes=20)).strftime("%Y-%m-%dT%H:%M:%S.%f0")
+    with sqlite3.connect(source / "AdvancedRBS_MetaData.sqlite") as metadata:
+        metadata.executemany("UPDATE ReferralAttachment SET ModifiedOn = ? WHERE AttachmentId = ?", [(stamp, *key) for key in keys])
+    program.run("run", "--connection", f"sqlite:{source}", "--out", folder / "bundles")
+    return folder / "bundles"
+
+
+@pytest.fixture(scope="session")
+def compacted(program: Program, changed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `compact` makes of the bundles of `changed`."""
+    out = tmp_path_factory.mktemp("compacted")
+    program.run("compact", changed, "--out", out)
+    return next(out.iterdir())
