@@ -44,7 +44,7 @@ pub use resolved::check_target;
 pub use sandbox::{Sandbox, TableScan};
 pub use servers::{AdoptedBundle, ChainRecord, Handed, Servers};
 pub use slices::{PreviousBundle, Slices, TableReport};
-pub use sqlserver::{AccessToken, Address, Credentials};
+pub use sqlserver::{AccessToken, Address, Credentials, printed_by};
 pub use target::{
     Applied, AppliedBundle, Evolve, ExistingContent, JobDatabase, LedgerEntry, Target, TargetCompatibility, TargetSpec,
     TombstoneRow,

@@ -1,5 +1,6 @@
 //! What commands that act on bundles ask of them: what opens one, and who has to vouch for it.
 
+use super::config::is_from_profile;
 use crate::bundle::signature::{AllowedSigners, SignerScope};
 use crate::bundle::{Access, Identities, Policy, parse_roots};
 use crate::error::{Error, Result};
@@ -79,20 +80,22 @@ impl AccessArgs {
         Ok(Access { identities: Identities::read(&self.identity)?, policy: Arc::new(policy), ..Access::default() })
     }
 
-    /// That none of these was typed, where none of them counts. What the environment says is said to other commands too.
+    /// That none of these was typed, where none of them counts. What the environment or a profile says is said to other
+    /// commands too.
     ///
     /// # Errors
     /// Usage.
     pub fn check_not_typed(&self, why: &str) -> Result<()> {
-        let is_typed = |path: &Option<PathBuf>, variable: &str| {
-            path.as_ref().is_some_and(|path| std::env::var_os(variable).is_none_or(|value| value != path.as_os_str()))
+        let is_typed = |path: &Option<PathBuf>, setting: &str, variable: &str| {
+            let differs = |path: &PathBuf| std::env::var_os(variable).is_none_or(|value| value != path.as_os_str());
+            path.as_ref().is_some_and(differs) && !is_from_profile(setting)
         };
         let typed = [
-            ("--identity", !self.identity.is_empty()),
-            ("--signer", is_typed(&self.signer, "BLOBDELTA_SIGNER")),
-            ("--signer-scope", is_typed(&self.signer_scope, "BLOBDELTA_SIGNER_SCOPE")),
+            ("--identity", !self.identity.is_empty() && !is_from_profile("identity")),
+            ("--signer", is_typed(&self.signer, "signer", "BLOBDELTA_SIGNER")),
+            ("--signer-scope", is_typed(&self.signer_scope, "signer_scope", "BLOBDELTA_SIGNER_SCOPE")),
             ("--root-sha256", !self.root_sha256.is_empty()),
-            ("--roots", is_typed(&self.roots, "BLOBDELTA_ROOTS")),
+            ("--roots", is_typed(&self.roots, "roots", "BLOBDELTA_ROOTS")),
         ];
         match typed.iter().find(|(_, is_typed)| *is_typed) {
             None => Ok(()),

@@ -1,5 +1,6 @@
 //! The command that goes on with what was begun, as it has to be typed.
 
+use super::config::is_from_profile;
 use crate::backend::{Connection, Credentials};
 use crate::error::Unfinished;
 
@@ -12,6 +13,9 @@ const NOT_OF_PACK: [&str; 1] = ["--backup-slice"];
 const FLAGS_NOT_OF_PACK: [&str; 2] = ["--no-bundle", "--plan"];
 /// Commands that act on an instance.
 const OF_AN_INSTANCE: [&str; 9] = ["run", "pack", "table", "key", "deploy", "reconcile", "status", "doctor", "prune"];
+const CONNECTION: &str = "--connection";
+/// Options that say which instance is meant.
+const WHERE: [&str; 3] = [CONNECTION, "--config", "--profile"];
 /// Where somebody else publishes.
 const FOLDER: &str = " --out FOLDER";
 
@@ -44,11 +48,11 @@ fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> S
         if is_left_out(&name) {
             continue;
         }
-        let value = value.map(|value| if name == "--connection" { without_secrets(&value) } else { value });
+        let value = value.map(|value| if name == CONNECTION { without_secrets(&value) } else { value });
         text += &format!(" {name}");
         text += &value.map_or(String::new(), |value| format!(" {}", quoted(&value)));
     }
-    if is_pack && !text.contains(" --out ") {
+    if is_pack && !text.contains(" --out ") && !is_from_profile("out") {
         text += FOLDER;
     }
     text
@@ -59,17 +63,21 @@ pub fn connected(command: &str) -> String {
     connected_of(command, std::env::args().skip(1))
 }
 
-fn connected_of(command: &str, mut typed: impl Iterator<Item = String>) -> String {
-    let given = typed.find_map(|argument| match argument.strip_prefix("--connection") {
-        Some("") => Some(None),
-        Some(rest) => rest.strip_prefix('=').map(|value| Some(value.to_owned())),
-        None => None,
-    });
-    let given = given.and_then(|value| value.or_else(|| typed.next()));
-    given.map_or_else(
-        || command.to_owned(),
-        |value| format!("{command} --connection {}", quoted(&without_secrets(&value))),
-    )
+fn connected_of(command: &str, typed: impl Iterator<Item = String>) -> String {
+    let (mut text, mut typed) = (command.to_owned(), typed.peekable());
+    while let Some(argument) = typed.next() {
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (argument, None),
+        };
+        if WHERE.contains(&name.as_str())
+            && let Some(value) = value.or_else(|| typed.next())
+        {
+            let value = if name == CONNECTION { without_secrets(&value) } else { value };
+            text += &format!(" {name} {}", quoted(&value));
+        }
+    }
+    text
 }
 
 /// A text for people, with that in each command between backticks that acts on an instance.
@@ -90,7 +98,7 @@ fn text_of(text: &str, typed: Vec<String>) -> String {
 }
 
 /// A password that was typed is not printed; the environment takes it.
-fn without_secrets(connection: &str) -> String {
+pub fn without_secrets(connection: &str) -> String {
     if !connection.to_ascii_lowercase().contains("password") && !connection.to_ascii_lowercase().contains("pwd") {
         return connection.to_owned();
     }
@@ -153,6 +161,10 @@ mod tests {
         assert_eq!(reported("status --connection sqlite:d"), "blobdelta pack --run R --connection sqlite:d");
         assert_eq!(reported("status --connection=sqlite:d --json"), "blobdelta pack --run R --connection sqlite:d");
         assert_eq!(reported("status --json"), "blobdelta pack --run R");
+        assert_eq!(
+            reported("--config /c.toml status --profile=week"),
+            "blobdelta pack --run R --config /c.toml --profile week"
+        );
     }
 
     #[test]

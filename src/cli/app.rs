@@ -11,13 +11,14 @@ use super::render::{error_text, exit_of};
 use super::table_args::TableCommand;
 use super::text::Text;
 use super::{
-    allocator, archive, chain, compact, demo, deploy, doctor, folders, help, inspect, key, look, mask, out, pack,
-    prune, receive, reconcile, replay, run, ship, signals, status, tables, unpack, verify,
+    allocator, archive, chain, compact, config, demo, deploy, doctor, folders, help, inspect, key, look, mask, out,
+    pack, prune, receive, reconcile, replay, run, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};
 use clap::{CommandFactory as _, FromArgMatches as _};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// What an error begins with.
@@ -26,9 +27,14 @@ const ERROR: &str = "error:";
 /// The whole program.
 pub fn main() -> ExitCode {
     allocator::keep_little();
-    let args = match parse() {
+    let command = help::laid_out(Args::command()).term_width(look::help_width());
+    let words = match config::with_profile(&command, std::env::args_os().collect()) {
+        Ok(words) => words,
+        Err(error) => return print_to_stderr(&error, asks_for_json()).into(),
+    };
+    let args = match parse(command, &words.words) {
         Ok(args) => args,
-        Err(refused) => return refuse(&refused).into(),
+        Err(refused) => return refuse(&refused, words.note.as_deref()).into(),
     };
     keep_private(args.group_readable);
     out::choose_colours(args.color.into());
@@ -47,9 +53,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn parse() -> std::result::Result<Args, clap::Error> {
-    let command = help::laid_out(Args::command()).term_width(look::help_width());
-    Args::from_arg_matches(&command.try_get_matches()?)
+fn parse(command: clap::Command, words: &[OsString]) -> std::result::Result<Args, clap::Error> {
+    Args::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
 fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
@@ -80,6 +85,10 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Replay(args) => replay::run(args, progress),
         Command::Prune(args) => prune::run(args, progress),
         Command::Reconcile(args) => reconcile::run(args, progress),
+        Command::Config(command) => {
+            let words: Vec<OsString> = std::env::args_os().collect();
+            config::run(command, &Args::command(), &words)
+        }
     }
 }
 
@@ -91,15 +100,21 @@ fn plain(text: String) -> Painted {
     Text::from(text).painted(&Appearance::of_stdout(false))
 }
 
-/// Help and version go to stdout; a wrong argument is an error like any other.
-fn refuse(refused: &clap::Error) -> Exit {
+/// Whether `--json` was typed, where nothing else was understood.
+fn asks_for_json() -> bool {
+    std::env::args_os().any(|arg| arg == "--json")
+}
+
+/// Help and version go to stdout; a wrong argument is an error like any other. The note says which options nobody typed.
+fn refuse(refused: &clap::Error, note: Option<&str>) -> Exit {
     if !refused.use_stderr() {
         return print(&plain(refused.render().to_string()), Exit::Done);
     }
-    if std::env::args_os().any(|arg| arg == "--json") {
+    if asks_for_json() {
         let text = refused.render().to_string();
         let what = text.trim().trim_start_matches(ERROR).trim_start().to_owned();
-        return print_to_stderr(&Error::usage(what), true);
+        let error = Error::usage(what);
+        return print_to_stderr(&note.into_iter().fold(error, |error, note| error.hint(note)), true);
     }
     let (head, rest) = (ERROR, refused.render().to_string());
     let mut text = Text::new();
@@ -108,6 +123,9 @@ fn refuse(refused: &clap::Error) -> Exit {
         text += rest;
     } else {
         text += &rest;
+    }
+    if let Some(note) = note {
+        text += &format!("\n{}\n", out::clean(note));
     }
     _ = out::print_to_stderr(&text.painted(&Appearance::of_stdout(false)));
     Exit::Usage

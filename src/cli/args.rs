@@ -3,6 +3,7 @@
 use super::access::{AccessArgs, FreshArgs};
 use super::bundles::{FormArgs, PackingArgs, PartArgs, PlainArgs, ThreadArgs};
 use super::chain::ChainArgs;
+use super::config::ConfigCommand;
 use super::instance::Instance;
 use super::key::KeyCommand;
 use super::login::Login;
@@ -23,6 +24,7 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::time::Timestamp;
 use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Copies the rows of blob tables that changed since the last run, and publishes them as a slice and as a
@@ -58,6 +60,19 @@ pub struct Args {
     /// folder, the permissions of the folder decide
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub group_readable: bool,
+
+    /// Read the configuration from this file, or with an empty name from none. Without this option: from
+    /// ~/.config/blobdelta/blobdelta.toml, or else from /etc/blobdelta/blobdelta.toml
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "BLOBDELTA_CONFIG", value_name = "FILE")]
+    pub config: Option<OsString>,
+
+    /// Use this profile of the configuration file
+    #[arg(long, global = true, help_heading = EVERYWHERE, env = "BLOBDELTA_PROFILE", value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// Do without this setting of the profile; may be repeated
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "SETTING")]
+    pub without: Vec<String>,
 
     /// What to do
     #[command(subcommand)]
@@ -173,6 +188,9 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Remove old runs from the job database, or bundles at a destination that a compacted one replaces
     Prune(PruneArgs),
+    /// Show the configuration, with where each setting comes from
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
 #[derive(clap::Args, Debug)]

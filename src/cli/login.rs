@@ -1,7 +1,7 @@
 //! Connections from the command line, and the secrets that never stand on it.
 
 use super::out::{Tone, print_line};
-use crate::backend::{AccessToken, Connection, Credentials};
+use crate::backend::{AccessToken, Connection, Credentials, printed_by};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
@@ -18,6 +18,9 @@ pub struct Login {
     /// BLOBDELTA_ACCESS_TOKEN_FILE names or the output of the command in BLOBDELTA_ACCESS_TOKEN_COMMAND
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Run this command, and take the first line that it prints as the password of a SQL login
+    #[arg(long, value_name = "COMMAND", env = "BLOBDELTA_PASSWORD_COMMAND", hide_env_values = true)]
+    password_command: Option<String>,
 }
 
 impl Login {
@@ -34,8 +37,9 @@ impl Login {
     }
 
     fn credentials(&self) -> Result<Credentials> {
-        let password = match &self.password_file {
-            Some(file) => {
+        let command = self.password_command.as_deref().filter(|command| !command.is_empty());
+        let password = match (&self.password_file, command) {
+            (Some(file), _) => {
                 let text =
                     std::fs::read_to_string(file).map_err(|error| Error::io("read the password in", file, error))?;
                 let line = text.lines().next().unwrap_or_default();
@@ -44,9 +48,19 @@ impl Login {
                 }
                 Some(line.to_owned())
             }
-            None => secret(PASSWORD)?,
+            (None, Some(command)) => Some(first_line(command)?),
+            (None, None) => secret(PASSWORD)?,
         };
         Ok(Credentials { password, access_token: access_token()? })
+    }
+}
+
+/// The password that a command prints.
+fn first_line(command: &str) -> Result<String> {
+    let printed = printed_by(command, "a password")?;
+    match printed.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(Error::usage("the command for a password prints no first line").hint("run it by hand to see why")),
     }
 }
 

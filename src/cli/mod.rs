@@ -13,6 +13,7 @@ mod args;
 mod bundles;
 mod chain;
 mod compact;
+mod config;
 mod demo;
 mod deploy;
 mod doctor;

@@ -16,6 +16,7 @@ mod identity;
 mod local;
 mod point;
 mod staging;
+mod trusted;
 
 pub use beneath::{Beneath, Sharing, in_the_way, remove_ours};
 pub use entry::{EntryKind, FolderEntry};
@@ -23,6 +24,7 @@ pub use faulty::{Faulty, InjectedFault, When};
 pub use identity::{file_number, folder_identity, has_other_names, is_ours_alone};
 pub use local::{Local, keep_private, make_private};
 pub use staging::{is_abandoned, make_held, staging_base, staging_name};
+pub use trusted::{TrustedFile, read_trusted};
 
 use crate::error::Result;
 use std::fs::File;

@@ -8,6 +8,8 @@ mod attacks;
 mod bundles;
 mod chains;
 mod commands;
+#[cfg(unix)]
+mod configured;
 mod copies;
 mod demo;
 mod embedded;

@@ -129,7 +129,7 @@ impl World {
     /// Calls the binary on another instance, or on none.
     pub fn call_on(&self, connection: &str, args: &[&str]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
-        command.args(args).current_dir(self.dir.path()).env_remove("BLOBDELTA_CONNECTION");
+        command.args(args).current_dir(self.dir.path()).env_remove("BLOBDELTA_CONNECTION").env("BLOBDELTA_CONFIG", "");
         if !connection.is_empty() {
             command.env("BLOBDELTA_CONNECTION", connection);
         }

@@ -47,7 +47,7 @@ impl AccessToken {
             Self::File(file) => {
                 std::fs::read_to_string(file).map_err(|error| Error::io("read the access token in", file, error))?
             }
-            Self::Command(command) => printed(command)?,
+            Self::Command(command) => printed_by(command, "an access token")?,
         };
         let token = text.lines().next().unwrap_or_default().trim();
         match (token.is_empty(), self) {
@@ -58,16 +58,20 @@ impl AccessToken {
     }
 }
 
-/// What a command prints. It is the user's own, and so is what it says on stderr.
-fn printed(command: &str) -> Result<String> {
+/// What a command of the system's shell prints, which is the user's own, and so is what it says on stderr. `what` names what
+/// is had from it, with its article; the command is in no message.
+///
+/// # Errors
+/// Database: it failed; Usage: it prints no text; Io.
+pub fn printed_by(command: &str, what: &str) -> Result<String> {
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let done = std::process::Command::new(shell).args([flag, command]).stderr(std::process::Stdio::inherit()).output();
-    let done = done.map_err(|error| Error::io("run the command for an access token with", Path::new(shell), error))?;
+    let done = done.map_err(|error| Error::io(&format!("run the command for {what} with"), Path::new(shell), error))?;
     if !done.status.success() {
-        return Err(Error::new(Kind::Database, format!("the command for an access token failed: {}", done.status))
-            .hint("run it by hand; it has to print only the token"));
+        return Err(Error::new(Kind::Database, format!("the command for {what} failed: {}", done.status))
+            .hint("run it by hand; it has to print nothing else"));
     }
-    String::from_utf8(done.stdout).map_err(|_| Error::usage("the command for an access token prints no text"))
+    String::from_utf8(done.stdout).map_err(|_| Error::usage(format!("the command for {what} prints no text")))
 }
 
 /// How to log in.

@@ -60,5 +60,5 @@ mod upkeep;
 mod values;
 mod watch;
 
-pub use address::{AccessToken, Address, Credentials};
+pub use address::{AccessToken, Address, Credentials, printed_by};
 pub use session::Session;
