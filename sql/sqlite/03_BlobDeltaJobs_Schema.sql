@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     MetadataTable           TEXT NOT NULL,
     MetadataIdColumn        TEXT NOT NULL DEFAULT 'stream_id',
     MetadataModifiedOnCol   TEXT NOT NULL DEFAULT 'ModifiedOn',
+    -- Counts where ModifiedOn is NULL.
+    MetadataCreatedOnCol    TEXT NULL,
     MetadataBusinessUnitCol TEXT NULL,
     BusinessUnitDb          TEXT NULL,
     BusinessUnitSchema      TEXT NULL DEFAULT 'dbo',

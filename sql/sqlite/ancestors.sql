@@ -12,14 +12,14 @@ Candidate (stream_id, IsNew) AS (
         AND EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
-                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+                AND {InWindow}
         )
     UNION ALL
     -- Took the place of another folder above rows that stand: stamped in this window, and never handed out. What the first run
     -- of a scope brings has all that lies above it.
     SELECT {ToId(}m.{MetadataIdColumn}{)ToId}, 1
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+    WHERE {InWindow}
         AND NOT EXISTS (
             SELECT 1 FROM BlobDeltaShippedKey AS k
             WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
@@ -208,7 +208,7 @@ SELECT
             WHERE n.TableName = @TableName AND n.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND n.Reason = 'Deleted'
         ) AS d
     ),
-    (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
+    (SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
 FROM {TargetTable} AS t
 LEFT JOIN BlobDeltaShippedKey AS k
     ON k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = {ToId(}t.{KeyColumn}{)ToId}

@@ -4,7 +4,8 @@ SELECT TableName, SourceDb, SourceSchema, SourceTable, TargetDb, TargetSchema, T
     BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn, PathColumn,
     ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
     IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
-    AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns, MetadataColumns, KeyType
+    AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns, MetadataColumns, KeyType,
+    MetadataCreatedOnCol
 FROM BlobDeltaTableConfig ORDER BY TableName
 
 -- name: upsert
@@ -13,10 +14,11 @@ INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable
   MetadataBusinessUnitCol, BusinessUnitDb, BusinessUnitSchema, BusinessUnitTable, BusinessUnitIdColumn, KeyColumn,
   PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
   IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
-  AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns, MetadataColumns, KeyType)
+  AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns, MetadataColumns, KeyType,
+  MetadataCreatedOnCol)
 VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
   :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan, :filter,
-  :left, :standing, :drift, :without, :meta, :keys)
+  :left, :standing, :drift, :without, :meta, :keys, :created)
 ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
   TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
   MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
@@ -25,7 +27,8 @@ ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, Source
   ModifiedOnIsUtc = :utc, ExcludedStreamId = :excluded, IsActive = :active, IncludeDeletions = :deletions,
   RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan,
   MetadataFilter = :filter, AcceptedLeftPercent = :left, AcceptedStandingPercent = :standing,
-  SchemaDrift = :drift, ExcludedColumns = :without, MetadataColumns = :meta, KeyType = :keys
+  SchemaDrift = :drift, ExcludedColumns = :without, MetadataColumns = :meta, KeyType = :keys,
+  MetadataCreatedOnCol = :created
 
 -- name: create_slice
 CREATE TABLE {Schema}.{Name} (

@@ -1,7 +1,7 @@
 -- name: inventory
 -- The next keys of the metadata that are in scope, after @After, and what the source has of them.
 WITH Page AS MATERIALIZED (
-    SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, max(m.{MetadataModifiedOnCol}) AS ModifiedOn
+    SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, max({ModifiedOn}) AS ModifiedOn
     FROM {MetadataTable} AS m
     WHERE m.{MetadataIdColumn} > coalesce({ToKey(}@After{)ToKey}, {LeastKey}) AND {InScope}
     GROUP BY m.{MetadataIdColumn}
@@ -37,7 +37,7 @@ SELECT max(LastHighWaterModifiedOn) FROM (
 -- ?4 is the scope as text, ?5 the latest time that a run would tell.
 SELECT
     EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}?2{)ToKey}),
-    (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}?2{)ToKey}),
+    (SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}?2{)ToKey}),
     ?3 IS NULL OR EXISTS (
         SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
     ),
@@ -73,7 +73,7 @@ SELECT
 SELECT
     {ToId(}p.{KeyColumn}{)ToId},
     EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn} AND {InScope}),
-    (SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn}),
+    (SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = p.{KeyColumn}),
     EXISTS (
         SELECT 1 FROM BlobDeltaPendingKey AS k
         WHERE k.TableName = @TableName AND k.Scope IN ('', @Scope) AND k.stream_id = {ToId(}p.{KeyColumn}{)ToId}

@@ -66,7 +66,7 @@ LIMIT @BatchSize;
 UPDATE "#Batch" AS b SET State = CASE
     WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) THEN 'Copied'
     WHEN (
-        SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+        SELECT max({ModifiedOn}) FROM {MetadataTable} AS m
         WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
     ) >= iif(b.WasHeldBack, @Latest, @WindowEnd) THEN 'HeldBack'
     WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) THEN

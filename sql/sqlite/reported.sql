@@ -9,7 +9,7 @@ Outside AS (
     SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
     FROM {MetadataTable} AS m
     WHERE @BusinessUnitId IS NULL AND {MetadataFilter} AND NOT {InScope}
-        AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        AND {InWindow}
     GROUP BY m.{MetadataIdColumn}
 ),
 Untaken AS (
@@ -18,7 +18,7 @@ Untaken AS (
     WHERE NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m
         WHERE m.{MetadataIdColumn} IS {ToKey(}o.stream_id{)ToKey} AND {InScope}
-            AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+            AND {InWindow}
     )
 ),
 Excluded AS (
@@ -29,14 +29,14 @@ Excluded AS (
 Filtered AS (
     SELECT DISTINCT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+    WHERE {InWindow}
         AND {InUnits} AND NOT coalesce({MetadataFilter}, 0)
         AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
 ),
 Future AS (
     SELECT DISTINCT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+    WHERE {FromRunStart} AND {InScope}
         AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
 )
 SELECT
@@ -47,13 +47,13 @@ SELECT
         WHERE EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = {ToKey(}x.stream_id{)ToKey} AND {InScope}
-                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+                AND {InWindow}
         )
     ) AS Excluded,
     (SELECT count(*) FROM Future AS f) AS Future,
     (
         SELECT count(*) FROM {MetadataTable} AS m
-        WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+        WHERE {WithoutStamp} AND {InScope}
             AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
     ) AS WithoutStamp,
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = 'Deleted') AS LoggedDeletions,
@@ -71,7 +71,7 @@ SELECT
         WHERE NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScope}
-                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+                AND {InWindow}
         )
     ) AS Filtered;
 
@@ -87,19 +87,19 @@ FROM (
     LIMIT 10000
 ) AS n
 WHERE n.DeltaModifiedOn > (
-    SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+    SELECT max({ModifiedOn}) FROM {MetadataTable} AS m
     WHERE m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey}
 );
 
 -- name: newest
 -- The greatest stamp before the run's start, of whatever scope: a row that moves to another business unit takes nothing back.
-SELECT m.{MetadataModifiedOnCol}
+SELECT {ModifiedOn}
 FROM {MetadataTable} AS m
-WHERE m.{MetadataModifiedOnCol} < @RunStart
+WHERE {BeforeRunStart}
     -- Those of keys that are excluded may be anything.
     AND {ToId(}m.{MetadataIdColumn}{)ToId} IS NOT @ExcludedStreamId
     AND {ToId(}m.{MetadataIdColumn}{)ToId} NOT IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
-ORDER BY m.{MetadataModifiedOnCol} DESC
+ORDER BY {ModifiedOn} DESC
 LIMIT 1;
 
 -- name: suspect_absent
@@ -203,7 +203,7 @@ SELECT
         EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}d.stream_id{)ToKey})
         AND NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND m.{MetadataModifiedOnCol} > d.DeletedOn
+            WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND {ModifiedOn} > d.DeletedOn
         )
     ), 0)
 FROM {SliceSchema}.BlobDeltaDeletion AS d
@@ -216,7 +216,7 @@ FROM (
     SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id
     FROM {MetadataTable} AS m
     WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
-    ORDER BY m.{MetadataModifiedOnCol} DESC
+    ORDER BY {ModifiedOn} DESC
     LIMIT @Limit
 ) AS k;
 

@@ -7,7 +7,7 @@ FROM (
     ) AS IsKnown
     FROM {MetadataTable} AS m
     WHERE m.{MetadataBusinessUnitCol} IS NOT NULL
-    ORDER BY m.{MetadataModifiedOnCol} DESC
+    ORDER BY {ModifiedOn} DESC
     LIMIT 1000
 ) AS r;
 

@@ -31,7 +31,7 @@ INSERT OR IGNORE INTO "#Left" (stream_id, IsWhole, LeftOn, IsPassed)
 SELECT
     d.stream_id, 1, d.DeletedOn,
     @BusinessUnitId IS NULL OR coalesce((
-        SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey}
+        SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey}
     ) >= d.DeletedOn, 0)
 FROM {SliceSchema}.BlobDeltaDeletion AS d
 WHERE d.TableName = @TableName AND d.Reason = 'LeftScope'
@@ -44,10 +44,10 @@ SELECT
                 AND r.RunStartedAt < strftime('%Y-%m-%dT%H:%M:%f', own.RunStartedAt, '+1 day')
             WHERE own.RunId = @RunId AND r.RunId <> own.RunId
         ) THEN (
-            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
+            SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
         ) > coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000')
         ELSE (
-            SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
+            SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
         ) >= coalesce(k.ModifiedOn, '0001-01-01T00:00:00.0000000')
     END, 0)
 FROM BlobDeltaShippedKey AS k

@@ -18,7 +18,7 @@ WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.Ru
 INSERT OR IGNORE INTO BlobDeltaHeldBackKey (RunId, TableName, stream_id)
 SELECT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
 FROM {MetadataTable} AS m
-WHERE m.{MetadataModifiedOnCol} >= @WindowEnd AND m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
+WHERE {InBuffer} AND {InScope}
     AND {ToId(}m.{MetadataIdColumn}{)ToId} IS NOT @ExcludedStreamId
     AND NOT EXISTS (
         SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}

@@ -5,7 +5,7 @@
 -- A column of the metadata that comes along with the row s, of the metadata row whose stamp counts: in scope, and of the unit
 -- that the row is said to be of. Of several with this stamp the greatest counts, in the order of the columns.
 (SELECT m.{Column} FROM {MetadataTable} AS m
-    WHERE m.{Id} = s.{Key} AND {InScope}{OfUnit} ORDER BY m.{ModifiedOn} DESC{Then} LIMIT 1)
+    WHERE m.{Id} = s.{Key} AND {InScope}{OfUnit} ORDER BY {Stamp} DESC{Then} LIMIT 1)
 
 -- name: step_script
 SELECT ScriptName || ' (step ' || StepNumber || coalesce(', of ' || TableName || ' alone', '') || ')',

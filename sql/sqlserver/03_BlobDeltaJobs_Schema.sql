@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 15.
+-- 03: the job database BlobDeltaJobs. Version 16.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -39,7 +39,7 @@ BEGIN
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 15)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 16)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -97,6 +97,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaTableConfig_MetadataIdColumn DEFAULT N'stream_id',
         MetadataModifiedOnCol   nvarchar(128) NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_MetadataModifiedOnCol DEFAULT N'ModifiedOn',
+        -- Counts where ModifiedOn is NULL.
+        MetadataCreatedOnCol    nvarchar(128) NULL,
         MetadataBusinessUnitCol nvarchar(128) NULL,
         BusinessUnitDb          nvarchar(128) NULL,
         BusinessUnitSchema      nvarchar(128) NULL
@@ -589,6 +591,24 @@ BEGIN
     END;
 END');
 GO
+-- SQL for the stamp in a column as a datetime2 in the clock of the table, or for a condition on it: @How is value, since or
+-- before, @Time a parameter. A datetimeoffset is the instant that it is, a date the last microsecond of its day; one of today is
+-- the last before the run's start, for its row may still be deleted today. Conditions leave the column as it is, so that an index
+-- over it serves them.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_StampSql', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_StampSql(@Column nvarchar(300), @Type nvarchar(128), @How nvarchar(10), @Time nvarchar(20)) RETURNS nvarchar(1000) AS
+BEGIN
+    RETURN CASE
+        WHEN @How = N''value'' AND @Type = N''datetimeoffset'' THEN N''CONVERT(datetime2(7), SWITCHOFFSET('' + @Column + N'', ''''+00:00''''))''
+        WHEN @How = N''value'' AND @Type = N''date'' THEN N''CASE WHEN '' + @Column + N'' = CONVERT(date, @RunStart) THEN DATEADD(microsecond, -1, @RunStart) ELSE DATEADD(microsecond, 999999, DATEADD(second, 86399, CONVERT(datetime2(7), '' + @Column + N''))) END''
+        WHEN @How = N''value'' THEN @Column
+        WHEN @Type = N''datetimeoffset'' THEN @Column + CASE @How WHEN N''since'' THEN N'' >= '' ELSE N'' < '' END + N''TODATETIMEOFFSET('' + @Time + N'', ''''+00:00'''')''
+        WHEN @Type = N''date'' AND @Time = N''@RunStart'' THEN @Column + CASE @How WHEN N''since'' THEN N'' > '' ELSE N'' <= '' END + N''CONVERT(date, @RunStart)''
+        WHEN @Type = N''date'' THEN @Column + CASE @How WHEN N''since'' THEN N'' >= '' ELSE N'' < '' END + N''CONVERT(date, '' + @Time + N'')''
+        ELSE @Column + CASE @How WHEN N''since'' THEN N'' >= '' ELSE N'' < '' END + @Time
+    END;
+END');
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RespellKeys', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RespellKeys AS RETURN 0');
 GO
 -- Rule 30, within a transaction: what others have written of a table under another spelling of its name counts. A job database
@@ -933,7 +953,7 @@ GO
 -- stamp the greatest counts, in the order of the columns, texts by their code points. Into MetadataValue of #Value of the caller.
 ALTER PROCEDURE dbo.usp_BlobDelta_ListMetadataColumns
     @From nvarchar(max),
-    @OrderBy nvarchar(400)
+    @OrderBy nvarchar(2000)
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1155,7 +1175,7 @@ BEGIN
         AND LOWER(ColumnName) <> COALESCE(@Filter, N'');
     DELETE h FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
     WHERE h.ColumnName IS NOT NULL AND (
-        (h.Role = N'Metadata' AND h.ColumnName NOT IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataBusinessUnitCol, N''))
+        (h.Role = N'Metadata' AND h.ColumnName NOT IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataCreatedOnCol, N''), COALESCE(c.MetadataBusinessUnitCol, N''))
             AND LOWER(h.ColumnName) <> COALESCE(@Filter, N''))
         OR (h.Role = N'Unit' AND h.ColumnName <> COALESCE(c.BusinessUnitIdColumn, N''))
     );
@@ -1163,7 +1183,7 @@ BEGIN
         SELECT MIN(h.Name) FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
         WHERE h.ColumnName IS NOT NULL AND (
             h.Kind = N'encrypted' OR h.Role NOT IN (N'Source', N'Along')
-            OR (h.Role = N'Along' AND h.ColumnName IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataBusinessUnitCol, N'')))
+            OR (h.Role = N'Along' AND h.ColumnName IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataCreatedOnCol, N''), COALESCE(c.MetadataBusinessUnitCol, N'')))
             OR (h.Role = N'Source' AND h.ColumnName IN (c.KeyColumn, COALESCE(c.PathColumn, N''), COALESCE(c.ParentPathColumn, N'')))
         )
     );
@@ -1211,12 +1231,13 @@ BEGIN
         @KeyColumn nvarchar(128), @PathColumn nvarchar(128), @ParentPathColumn nvarchar(128), @MetadataIdColumn nvarchar(128),
         @MetadataModifiedOnCol nvarchar(128), @MetadataBusinessUnitCol nvarchar(128), @BusinessUnitIdColumn nvarchar(128),
         @KeyType nvarchar(128), @PathType nvarchar(128), @ParentPathType nvarchar(128), @IdType nvarchar(128),
+        @MetadataCreatedOnCol nvarchar(128), @CreatedOnType nvarchar(128), @Modified nvarchar(300), @Created nvarchar(300), @Stamp nvarchar(2000), @Or nvarchar(400), @End nvarchar(2) = N')',
         @ModifiedOnType nvarchar(128), @OfUnitType nvarchar(128), @UnitIdType nvarchar(128), @Own nvarchar(128), @BadPath nvarchar(128),
         @IsFileTable int, @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800),
         @UnitTable nvarchar(800), @SliceSchema nvarchar(800), @Name nvarchar(128), @DeltaColumns int, @Lacks int,
         @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @RowBytes nvarchar(max) = N'0', @Ordinal int,
         @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000),
-        @Kind nvarchar(20), @HadKind nvarchar(20), @InUnits nvarchar(max), @InScope nvarchar(max), @From nvarchar(max), @OrderBy nvarchar(400),
+        @Kind nvarchar(20), @HadKind nvarchar(20), @InUnits nvarchar(max), @InScope nvarchar(max), @From nvarchar(max), @OrderBy nvarchar(2000),
         @Value nvarchar(max);
     DELETE FROM #Column;
     DELETE FROM #Placeholder;
@@ -1226,7 +1247,7 @@ BEGIN
         @MetadataDb = MetadataDb, @MetadataSchema = MetadataSchema, @MetadataName = MetadataTable,
         @UnitDb = BusinessUnitDb, @UnitSchema = COALESCE(BusinessUnitSchema, N'dbo'), @UnitName = BusinessUnitTable,
         @KeyColumn = KeyColumn, @PathColumn = PathColumn, @ParentPathColumn = ParentPathColumn,
-        @MetadataIdColumn = MetadataIdColumn, @MetadataModifiedOnCol = MetadataModifiedOnCol,
+        @MetadataIdColumn = MetadataIdColumn, @MetadataModifiedOnCol = MetadataModifiedOnCol, @MetadataCreatedOnCol = MetadataCreatedOnCol,
         @MetadataBusinessUnitCol = MetadataBusinessUnitCol, @BusinessUnitIdColumn = BusinessUnitIdColumn,
         @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc, @FilterText = MetadataFilter, @HadKind = KeyType
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
@@ -1260,6 +1281,7 @@ BEGIN
         @ParentPathType = MAX(CASE WHEN Role = N'Source' AND Name = @ParentPathColumn THEN TypeName END),
         @IdType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataIdColumn THEN TypeName END),
         @ModifiedOnType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataModifiedOnCol THEN TypeName END),
+        @CreatedOnType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataCreatedOnCol THEN TypeName END),
         @OfUnitType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataBusinessUnitCol THEN TypeName END),
         @UnitIdType = MAX(CASE WHEN Role = N'Unit' AND Name = @BusinessUnitIdColumn THEN TypeName END),
         @Own = MAX(CASE
@@ -1283,14 +1305,22 @@ BEGIN
             THEN CONCAT(N'MetadataIdColumn names the column ', @MetadataIdColumn, N', which is not there')
         WHEN @MetadataModifiedOnCol IS NOT NULL AND @ModifiedOnType IS NULL
             THEN CONCAT(N'MetadataModifiedOnCol names the column ', @MetadataModifiedOnCol, N', which is not there')
+        WHEN @MetadataCreatedOnCol IS NOT NULL AND @CreatedOnType IS NULL
+            THEN CONCAT(N'MetadataCreatedOnCol names the column ', @MetadataCreatedOnCol, N', which is not there')
         WHEN @MetadataBusinessUnitCol IS NOT NULL AND @OfUnitType IS NULL
             THEN CONCAT(N'MetadataBusinessUnitCol names the column ', @MetadataBusinessUnitCol, N', which is not there')
         WHEN @UnitName IS NOT NULL AND @UnitIdType IS NULL
             THEN CONCAT(N'BusinessUnitIdColumn names the column ', @BusinessUnitIdColumn, N', which is not there')
         WHEN @KeyType NOT IN (N'uniqueidentifier', N'bigint', N'int', N'smallint', N'tinyint')
             THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier, bigint, int, smallint or tinyint')
-        WHEN @ModifiedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime')
-            THEN CONCAT(N'the column of change ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime or smalldatetime')
+        WHEN @ModifiedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime', N'datetimeoffset', N'date')
+            THEN CONCAT(N'MetadataModifiedOnCol ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime, smalldatetime, datetimeoffset or date')
+        WHEN @CreatedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime', N'datetimeoffset', N'date')
+            THEN CONCAT(N'MetadataCreatedOnCol ', @MetadataCreatedOnCol, N' is ', @CreatedOnType, N', and has to be datetime2, datetime, smalldatetime, datetimeoffset or date')
+        WHEN @IsUtc = 0 AND (@ModifiedOnType = N'datetimeoffset' OR @CreatedOnType = N'datetimeoffset')
+            THEN CONCAT(CASE @ModifiedOnType WHEN N'datetimeoffset' THEN @MetadataModifiedOnCol ELSE @MetadataCreatedOnCol END, N' is a datetimeoffset, which counts in UTC, and ModifiedOnIsUtc is 0; set ModifiedOnIsUtc=1')
+        WHEN @SafetyBufferMinutes < 1440 AND (@ModifiedOnType = N'date' OR @CreatedOnType = N'date')
+            THEN CONCAT(CASE @ModifiedOnType WHEN N'date' THEN @MetadataModifiedOnCol ELSE @MetadataCreatedOnCol END, N' is a date, and a row that is stamped today may change until midnight, so the table needs SafetyBufferMinutes of 1440 at least; it has ', @SafetyBufferMinutes)
         WHEN @KeyType = N'uniqueidentifier' AND @IdType <> N'uniqueidentifier'
             THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be uniqueidentifier as the key is, or no index on it can be used and a text that is none ends a run late')
         WHEN @KeyType <> N'uniqueidentifier' AND @IdType NOT IN (N'bigint', N'int', N'smallint', N'tinyint')
@@ -1328,7 +1358,10 @@ BEGIN
     CREATE TABLE #Value (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, MetadataValue nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
     SET @From = @MetadataTable + N' AS m WHERE m.' + QUOTENAME(@MetadataIdColumn) + N' = s.' + QUOTENAME(@KeyColumn) + N' AND ' + @InScope
         + COALESCE(N' AND m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = f.BusinessUnit', N'');
-    SET @OrderBy = N'm.' + QUOTENAME(@MetadataModifiedOnCol) + N' DESC';
+    SELECT @Modified = N'm.' + QUOTENAME(@MetadataModifiedOnCol), @Created = N'm.' + QUOTENAME(@MetadataCreatedOnCol);
+    SET @Stamp = dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'value', NULL);
+    SET @Stamp = COALESCE(N'COALESCE(' + @Stamp + N', ' + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'value', NULL) + N')', @Stamp);
+    SET @OrderBy = @Stamp + N' DESC';
     EXEC dbo.usp_BlobDelta_ListMetadataColumns @From, @OrderBy;
     IF @WithTarget = 1
     BEGIN
@@ -1398,6 +1431,18 @@ BEGIN
         SET @RowBytes = N'COALESCE(s.[cached_file_size], 0)';
     -- An integer is the last eight bytes of its id: ufn_BlobDelta_KeyId. It is held against a smaller type as a bigint, so that one
     -- which a column cannot hold is nobody's key, and no error; an index over the column serves that as well.
+    -- Where ModifiedOn is NULL the other column counts: a seek in each.
+    SET @Or = N' OR (' + @Modified + N' IS NULL AND ' + CASE WHEN @Created IS NOT NULL THEN N'' END;
+    INSERT INTO #Placeholder (Name, Value) VALUES
+        (N'StampInDays', CASE WHEN N'date' IN (@ModifiedOnType, @CreatedOnType) THEN N'1' ELSE N'0' END),
+        (N'ModifiedOn', @Stamp),
+        (N'InWindow', N'(' + dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'since', N'@WindowStart') + N' AND ' + dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'before', N'@WindowEnd')
+            + COALESCE(@Or + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'since', N'@WindowStart') + N' AND ' + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'before', N'@WindowEnd') + @End, N'') + N')'),
+        (N'InBuffer', N'(' + dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'since', N'@WindowEnd') + N' AND ' + dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'before', N'@RunStart')
+            + COALESCE(@Or + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'since', N'@WindowEnd') + N' AND ' + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'before', N'@RunStart') + @End, N'') + N')'),
+        (N'FromRunStart', N'(' + dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'since', N'@RunStart') + COALESCE(@Or + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'since', N'@RunStart') + @End, N'') + N')'),
+        (N'BeforeRunStart', N'(' + dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'before', N'@RunStart') + COALESCE(@Or + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'before', N'@RunStart') + @End, N'') + N')'),
+        (N'WithoutStamp', N'(' + @Modified + N' IS NULL' + COALESCE(N' AND ' + @Created + N' IS NULL', N'') + N')');
     INSERT INTO #Placeholder (Name, Value) VALUES
         (N'SourceTable', @SourceTable), (N'TargetTable', @TargetTable), (N'MetadataTable', @MetadataTable),
         (N'BusinessUnitTable', @UnitTable), (N'SliceSchema', @SliceSchema),
@@ -1410,7 +1455,9 @@ BEGIN
         (N'PathColumn', QUOTENAME(@PathColumn)),
         (N'ParentPathColumn', QUOTENAME(@ParentPathColumn)),
         (N'ParentPath', COALESCE(N's.' + QUOTENAME(@ParentPathColumn), N'CAST(NULL AS varbinary(1))')),
-        (N'MetadataIdColumn', QUOTENAME(@MetadataIdColumn)), (N'MetadataModifiedOnCol', QUOTENAME(@MetadataModifiedOnCol)),
+        (N'MetadataIdColumn', QUOTENAME(@MetadataIdColumn)), 
+        -- Where a stamp is more than this column, scripts have to say ModifiedOn.
+        (N'MetadataModifiedOnCol', CASE WHEN @CreatedOnType IS NULL AND @ModifiedOnType <> N'datetimeoffset' AND @ModifiedOnType <> N'date' THEN QUOTENAME(@MetadataModifiedOnCol) END),
         (N'MetadataBusinessUnitCol', QUOTENAME(@MetadataBusinessUnitCol)),
         (N'BusinessUnitIdColumn', QUOTENAME(@BusinessUnitIdColumn)),
         (N'BusinessUnit', COALESCE(N'm.' + QUOTENAME(@MetadataBusinessUnitCol), N'CAST(NULL AS uniqueidentifier)')),
@@ -1418,6 +1465,26 @@ BEGIN
         (N'MetadataFilter', @Filter),
         (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
         (N'RowBytes', @RowBytes), (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_IsStampedInDays', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_IsStampedInDays AS RETURN 0');
+GO
+-- Whether a column of a table's stamp is a date: its windows then begin and end at midnight.
+ALTER PROCEDURE dbo.usp_BlobDelta_IsStampedInDays
+    @TableName nvarchar(400),
+    @InDays bit OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @ModifiedOn nvarchar(128), @CreatedOn nvarchar(128);
+    SELECT @Db = MetadataDb, @Schema = MetadataSchema, @Table = MetadataTable, @ModifiedOn = MetadataModifiedOnCol, @CreatedOn = MetadataCreatedOnCol
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
+    SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
+    EXEC dbo.usp_BlobDelta_ReadColumns N'Metadata', @Db, @Schema, @Table;
+    SET @InDays = CASE WHEN EXISTS (
+        SELECT 1 FROM #Column WHERE Role = N'Metadata' AND Name IN (@ModifiedOn, @CreatedOn) AND TypeName = N'date'
+    ) THEN 1 ELSE 0 END;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ResolveTableConfig', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ResolveTableConfig AS RETURN 0');
@@ -1469,10 +1536,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 15, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 15;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 16, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 16;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 15
+SELECT N'03_BlobDeltaJobs_Schema.sql', 16
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 21.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 22.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -17,6 +17,10 @@
 --   {ToId(}s.{KeyColumn}{)ToId}    the id of a key. Both are nothing where keys are uniqueidentifier
 --   {KeyColumn} {PathColumn} {ParentPathColumn} {MetadataIdColumn} {MetadataModifiedOnCol}
 --   {MetadataBusinessUnitCol} {BusinessUnitIdColumn}                 columns
+--   {ModifiedOn}                   the stamp of a row of the metadata table, AS m, as a datetime2 in the table's clock
+--   {InWindow} {InBuffer} {FromRunStart} {BeforeRunStart} {WithoutStamp}  conditions on it that an index serves: in the
+--                                  window, from its end to the run's start, from there on, before it, no stamp at all.
+--                                  {MetadataModifiedOnCol} is there only where it is the whole stamp
 --   {ParentPath} {BusinessUnit}    s.<parent path>, m.<business unit>, or a NULL where there is none
 --   {InScope}                      whether a row of the metadata table, AS m, belongs to the run
 --   {MetadataFilter}               whether such a row counts at all; part of the one before
@@ -32,13 +36,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 21)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 22)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 13)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 16)
 BEGIN
     RAISERROR (N'The tables of this job database are older than this script. Run 03_BlobDeltaJobs_Schema.sql first; nothing was changed.', 16, 1);
     SET NOEXEC ON;
@@ -81,10 +85,10 @@ SELECT
 FROM #Batch AS b
 INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}
 OUTER APPLY (
-    SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+    SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, {ModifiedOn} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
     FROM {MetadataTable} AS m
     WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
-    ORDER BY m.{MetadataModifiedOnCol} DESC
+    ORDER BY {ModifiedOn} DESC
 ) AS f
 WHERE (f.stream_id IS NOT NULL OR (b.WithoutMetadata = 1 AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey}
@@ -116,10 +120,10 @@ FROM (
         END AS IsForeign
     FROM #Batch AS b
     OUTER APPLY (
-        SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+        SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, {ModifiedOn} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
         FROM {MetadataTable} AS m
         WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
-        ORDER BY m.{MetadataModifiedOnCol} DESC
+        ORDER BY {ModifiedOn} DESC
     ) AS i
 ) AS f
 INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}f.stream_id{)ToKey}
@@ -139,10 +143,10 @@ SELECT
 FROM #Batch AS b
 INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}
 OUTER APPLY (
-    SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, m.{MetadataModifiedOnCol} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
+    SELECT TOP (1) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, {ModifiedOn} AS ModifiedOn, {BusinessUnit} AS BusinessUnit
     FROM {MetadataTable} AS m
     WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
-    ORDER BY m.{MetadataModifiedOnCol} DESC
+    ORDER BY {ModifiedOn} DESC
 ) AS f
 WHERE (f.stream_id IS NOT NULL OR (b.WithoutMetadata = 1 AND NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS o WHERE o.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey}
@@ -171,13 +175,13 @@ FROM (
     SELECT
         c.stream_id, c.WasHeldBack, c.IsPending, c.WithoutMetadata,
         COUNT(m.{MetadataIdColumn}) AS MetadataRows,
-        MAX(m.{MetadataModifiedOnCol}) AS ModifiedOn
+        MAX({ModifiedOn}) AS ModifiedOn
     FROM (
         SELECT a.stream_id, MAX(a.WasHeldBack) AS WasHeldBack, MAX(a.IsPending) AS IsPending, MAX(a.WithoutMetadata) AS WithoutMetadata
         FROM (
             SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, 0 AS WasHeldBack, 0 AS IsPending, 0 AS WithoutMetadata
             FROM {MetadataTable} AS m
-            WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {InScope}
+            WHERE {InWindow} AND {InScope}
                 AND m.{MetadataIdColumn} IS NOT NULL
             UNION ALL
             SELECT h.stream_id, 1, 0, 0
@@ -448,7 +452,7 @@ BEGIN
     UPDATE #Batch SET State = CASE
         WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}) THEN N''Copied''
         WHEN (
-            SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+            SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScope}
         ) >= CASE WasHeldBack WHEN 0 THEN @WindowEnd ELSE DATEADD(day, 1, @RunStart) END THEN N''HeldBack''
         WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}) THEN
@@ -511,7 +515,7 @@ BEGIN
             ORDER BY t.DeltaModifiedOn DESC
         ) AS n
         WHERE n.DeltaModifiedOn > (
-            SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+            SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = {ToKey(}n.stream_id{)ToKey}
         )
     )
@@ -548,7 +552,7 @@ BEGIN
                 FROM (
                     SELECT TOP (1000) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id FROM {MetadataTable} AS m
                     WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
-                    ORDER BY m.{MetadataModifiedOnCol} DESC
+                    ORDER BY {ModifiedOn} DESC
                 ) AS n
             ) AS k
             OPTION (RECOMPILE, MAXDOP {MaxDOP});
@@ -668,7 +672,7 @@ BEGIN
             WHEN EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}d.stream_id{)ToKey})
                 AND NOT EXISTS (
                     SELECT 1 FROM {MetadataTable} AS m
-                    WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND m.{MetadataModifiedOnCol} > d.DeletedOn
+                    WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND {ModifiedOn} > d.DeletedOn
                 ) THEN 1
             ELSE 0
         END AS IsLost
@@ -704,7 +708,7 @@ BEGIN
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
     SELECT DISTINCT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
     FROM {MetadataTable} AS m
-    WHERE m.{MetadataModifiedOnCol} >= @WindowEnd AND m.{MetadataModifiedOnCol} < @RunStart AND {InScope}
+    WHERE {InBuffer} AND {InScope}
         AND m.{MetadataIdColumn} IS NOT NULL
         AND (@ExcludedStreamId IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
         AND NOT EXISTS (
@@ -766,7 +770,7 @@ BEGIN
         N'',"without_business_unit":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 0 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
         N'',"future":'', (
             SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-            WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+            WHERE {FromRunStart} AND {InScope}
                 AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
@@ -774,7 +778,7 @@ BEGIN
         ),
         N'',"without_stamp":'', (
             SELECT COUNT(*) FROM {MetadataTable} AS m
-            WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+            WHERE {WithoutStamp} AND {InScope}
                 AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
@@ -784,7 +788,7 @@ BEGIN
             SELECT COUNT(*)
             FROM (
                 SELECT DISTINCT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id FROM {MetadataTable} AS m
-                WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {InUnits}
+                WHERE {InWindow} AND {InUnits}
                     AND CASE WHEN {MetadataFilter} THEN 1 ELSE 0 END = 0
                     AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                     AND NOT EXISTS (
@@ -794,7 +798,7 @@ BEGIN
             WHERE NOT EXISTS (
                 SELECT 1 FROM {MetadataTable} AS m
                 WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScope}
-                    AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+                    AND {InWindow}
             )
         ),
         N'',"without_key":'', (SELECT COUNT(*) FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} IS NULL)
@@ -825,7 +829,7 @@ BEGIN
                     CASE WHEN {InScope} THEN 1 ELSE 0 END AS IsInScope,
                     CASE WHEN {BusinessUnit} IS NULL THEN 0 ELSE 1 END AS HasUnit
                 FROM {MetadataTable} AS m
-                WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd AND {MetadataFilter}
+                WHERE {InWindow} AND {MetadataFilter}
             ) AS r
             GROUP BY r.stream_id
         ) AS w
@@ -834,7 +838,7 @@ BEGIN
     -- By this the next run sees whether the source went back in time. Of whatever scope: a row that moves to another
     -- business unit takes nothing back.
     UPDATE dbo.BlobDeltaRunTable SET NewestModifiedOn = (
-        SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} < @RunStart
+        SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m WHERE {BeforeRunStart}
     )
     WHERE RunId = @RunId AND TableName = @TableName
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
@@ -950,7 +954,7 @@ BEGIN
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
     SELECT d.stream_id, 1, d.DeletedOn, CASE
         WHEN @BusinessUnitId IS NULL THEN 1
-        WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey}) >= d.DeletedOn THEN 1
+        WHEN (SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey}) >= d.DeletedOn THEN 1
         ELSE 0
     END
     FROM {SliceSchema}.BlobDeltaDeletion AS d
@@ -961,9 +965,9 @@ BEGIN
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
     SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')),
         CASE
-            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
+            WHEN (SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
                 > COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')) THEN 1
-            WHEN (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
+            WHEN (SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
                 = COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01''))
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaRun AS own
@@ -1063,7 +1067,7 @@ BEGIN
                 WHERE d.TableName = @TableName AND d.Scope = @Scope AND d.stream_id = {ToId(}t.{KeyColumn}{)ToId} AND d.IsDeletion = 1
             ) AS l
         ),
-        (SELECT MAX(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
+        (SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = t.{KeyColumn})
     FROM {TargetTable} AS t
     LEFT JOIN (
         SELECT h.stream_id, h.ModifiedOn FROM dbo.BlobDeltaShippedKey AS h
@@ -1149,7 +1153,7 @@ BEGIN
         AND EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
             WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
-                AND m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+                AND {InWindow}
         )
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- Took the place of another folder above rows that stand: stamped in this window, and never handed out. What the first run
@@ -1158,7 +1162,7 @@ BEGIN
         INSERT INTO #Candidate (stream_id, IsNew)
         SELECT {ToId(}m.{MetadataIdColumn}{)ToId}, 1
         FROM {MetadataTable} AS m
-        WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND m.{MetadataModifiedOnCol} < @WindowEnd
+        WHERE {InWindow}
             AND m.{MetadataIdColumn} IS NOT NULL
             AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaShippedKey AS k
@@ -1427,7 +1431,7 @@ BEGIN
             QUOTENAME(TargetTable), N' ', QUOTENAME(MetadataDb), QUOTENAME(MetadataSchema), QUOTENAME(MetadataTable), N' ',
             QUOTENAME(BusinessUnitDb), QUOTENAME(BusinessUnitSchema), QUOTENAME(BusinessUnitTable), N' ', QUOTENAME(KeyColumn), N' ',
             QUOTENAME(PathColumn), N' ', QUOTENAME(ParentPathColumn), N' ', QUOTENAME(MetadataIdColumn), N' ',
-            QUOTENAME(MetadataModifiedOnCol), N' ', QUOTENAME(MetadataBusinessUnitCol), N' ', QUOTENAME(BusinessUnitIdColumn),
+            QUOTENAME(MetadataModifiedOnCol), N' ', QUOTENAME(MetadataCreatedOnCol), N' ', QUOTENAME(MetadataBusinessUnitCol), N' ', QUOTENAME(BusinessUnitIdColumn),
             N' ', MetadataFilter
         )
         FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName
@@ -1449,7 +1453,8 @@ BEGIN
     DECLARE @Message nvarchar(2000), @IsTree bit, @HasUnits bit, @AtWork nvarchar(500), @Open bigint, @Close bigint, @Line bigint, @Name nvarchar(64), @Names nvarchar(4000), @Given nvarchar(max),
         @SourceTable nvarchar(max), @TargetTable nvarchar(max), @MetadataTable nvarchar(max), @UnitTable nvarchar(max),
         @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
-        @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
+        @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @Stamp nvarchar(max),
+        @InWindow nvarchar(max), @InBuffer nvarchar(max), @FromRunStart nvarchar(max), @BeforeRunStart nvarchar(max), @WithoutStamp nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
         @Unit nvarchar(max), @InScope nvarchar(max), @InUnits nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
         @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max), @KeyType nvarchar(20), @ToKey nvarchar(200),
         @EndOfToKey nvarchar(200), @ToId nvarchar(200), @EndOfToId nvarchar(200);
@@ -1473,6 +1478,9 @@ BEGIN
         @ParentPath = COALESCE(MAX(CASE WHEN Name = N'ParentPath' THEN Value END), N'{ParentPath}'),
         @Id = COALESCE(MAX(CASE WHEN Name = N'MetadataIdColumn' THEN Value END), N'{MetadataIdColumn}'),
         @ModifiedOn = COALESCE(MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END), N'{MetadataModifiedOnCol}'),
+        @Stamp = MAX(CASE WHEN Name = N'ModifiedOn' THEN Value END), @InWindow = MAX(CASE WHEN Name = N'InWindow' THEN Value END),
+        @InBuffer = MAX(CASE WHEN Name = N'InBuffer' THEN Value END), @FromRunStart = MAX(CASE WHEN Name = N'FromRunStart' THEN Value END),
+        @BeforeRunStart = MAX(CASE WHEN Name = N'BeforeRunStart' THEN Value END), @WithoutStamp = MAX(CASE WHEN Name = N'WithoutStamp' THEN Value END),
         @OfUnit = COALESCE(MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END), N'{MetadataBusinessUnitCol}'),
         @UnitId = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END), N'{BusinessUnitIdColumn}'),
         @Unit = COALESCE(MAX(CASE WHEN Name = N'BusinessUnit' THEN Value END), N'{BusinessUnit}'),
@@ -1517,6 +1525,10 @@ BEGIN
         N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
         N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
     UPDATE #Script SET ScriptText =
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+        N'{ModifiedOn}', @Stamp), N'{InWindow}', @InWindow), N'{InBuffer}', @InBuffer), N'{FromRunStart}', @FromRunStart),
+        N'{BeforeRunStart}', @BeforeRunStart), N'{WithoutStamp}', @WithoutStamp);
+    UPDATE #Script SET ScriptText =
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
         N'{ToKey(}', @ToKey), N'{)ToKey}', @EndOfToKey), N'{ToId(}', @ToId), N'{)ToId}', @EndOfToId), N'{KeyType}', @KeyType);
     UPDATE #Script SET ScriptText =
@@ -1537,7 +1549,10 @@ BEGIN
         SET @Message = CONCAT(@TableName, N': the script ', @Name, CASE
             WHEN @Close = 0 THEN CONCAT(N' has an opening brace without a closing one in line ', @Line)
             WHEN EXISTS (SELECT 1 FROM #Placeholder WHERE Name = @Given)
-                THEN CONCAT(N' uses {', @Given, N'} in line ', @Line, N', which the configuration of this table leaves empty')
+                THEN CONCAT(N' uses {', @Given, N'} in line ', @Line, CASE @Given
+                    WHEN N'MetadataModifiedOnCol' THEN N', and the stamp of this table is more than that column; write {ModifiedOn} in place of m.{MetadataModifiedOnCol}, and {InWindow} and the like for conditions on it'
+                    ELSE N', which the configuration of this table leaves empty'
+                END)
             ELSE CONCAT(N' uses the unknown placeholder {', LEFT(@Given, 128), N'} in line ', @Line, N'; script 04 lists those that there are')
         END);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
@@ -1636,10 +1651,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 21, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 21;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 22, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 22;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 21
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 22
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

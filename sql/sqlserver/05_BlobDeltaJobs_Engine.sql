@@ -1,4 +1,4 @@
--- 05: the engine. Version 28.
+-- 05: the engine. Version 29.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,13 +23,13 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 28)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 29)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
-IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 13)
+IF NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version >= 16)
     OR NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version >= 8)
 BEGIN
     RAISERROR (N'This job database is older than this engine. Run 03_BlobDeltaJobs_Schema.sql and 04_BlobDeltaJobs_Seed_Config.sql first; nothing was changed.', 16, 1);
@@ -574,7 +574,7 @@ AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Buffer int, @Baseline datetime2(7), @IsUtc bit, @Session int, @Scope nvarchar(36),
+    DECLARE @Buffer int, @Baseline datetime2(7), @IsUtc bit, @Session int, @Scope nvarchar(36), @InDays bit,
         @Begin datetime2(7) = CONVERT(datetime2(7), '0001-01-01');
     SELECT @Buffer = SafetyBufferMinutes, @Baseline = InitialBaseline, @IsUtc = ModifiedOnIsUtc FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     SELECT @Watermark = NULL, @PreviousRunId = NULL, @Blocked = NULL,
@@ -593,9 +593,11 @@ BEGIN
     ORDER BY r.RunStartedAt DESC, t.RunId DESC;
     EXEC dbo.usp_BlobDelta_OldestTransaction @TableName, @Oldest OUTPUT, @Session OUTPUT, @LagOnly OUTPUT;
     SET @WindowEnd = DATEADD(minute, -@Buffer, @RunStart);
+    EXEC dbo.usp_BlobDelta_IsStampedInDays @TableName, @InDays OUTPUT;
     IF @Oldest < @WindowEnd
     BEGIN
         SET @WindowEnd = @Oldest;
+        IF @InDays = 1 SET @WindowEnd = CONVERT(date, @WindowEnd);
         IF @WindowEnd <= @Watermark
             SET @Blocked = CONCAT(@TableName, N': session ', @Session, N' has had a transaction open since ', CONVERT(nvarchar(27), @Oldest, 126),
                 N', before the last watermark ', CONVERT(nvarchar(27), @Watermark, 126), N'; nothing was emptied. Run the table again when it has ended');
@@ -606,6 +608,7 @@ BEGIN
         ELSE DATEADD(minute, -@Buffer, @Watermark)
     END;
     IF @WindowFrom < @WindowStart SET @WindowStart = @WindowFrom;
+    IF @InDays = 1 SELECT @WindowStart = CONVERT(date, @WindowStart), @WindowEnd = CONVERT(date, @WindowEnd);
     IF @WindowEnd < @WindowStart SET @WindowStart = @WindowEnd;
     -- LoggedAt is UTC; no local time is a day away from it.
     SET @DeletionsFrom = CASE
@@ -1064,13 +1067,13 @@ BEGIN
             EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Deletions', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId,
                 @RunStart = @RunStart, @DeletionsFrom = @DeletionsFrom;
             SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectStanding');
-            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectStanding', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId,
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectStanding', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunStart = @RunStart,
                 @Json = @Json OUTPUT;
         END;
         IF @Json IS NULL AND @State IS NOT NULL
         BEGIN
             SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectLeft');
-            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectLeft', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectLeft', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @RunStart = @RunStart,
                 @Json = @Json OUTPUT;
         END;
         IF @Json IS NOT NULL AND @Refused IS NULL
@@ -2143,10 +2146,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 28, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 28;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 29, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 29;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 28
+SELECT N'05_BlobDeltaJobs_Engine.sql', 29
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 39.
+-- 07: a look at the whole deployment. Version 40.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 39)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 40)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -114,7 +114,7 @@ END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtIndex', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtIndex AS RETURN 0');
 GO
--- For usp_BlobDelta_Doctor: whether an index of a table begins with a column; if none does, a line in #Advice
+-- For usp_BlobDelta_Doctor: whether an index of a table begins with a column, and goes on with @Second if that is given; if none does, a line in #Advice
 -- with the statement to type.
 ALTER PROCEDURE dbo.usp_BlobDelta_LookAtIndex
     @TableName nvarchar(400),
@@ -122,34 +122,41 @@ ALTER PROCEDURE dbo.usp_BlobDelta_LookAtIndex
     @Schema nvarchar(128),
     @Table nvarchar(128),
     @Column nvarchar(128),
-    @Include nvarchar(800) = NULL
+    @Include nvarchar(800) = NULL,
+    @Second nvarchar(128) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
-    DECLARE @Sql nvarchar(max), @Found int, @IsView int;
+    DECLARE @Sql nvarchar(max), @Found int, @IsView int, @Columns nvarchar(300) = CONCAT(@Column, N', ' + @Second);
     SET @Sql = REPLACE(N'SELECT
             @IsView = MAX(CASE WHEN o.type = ''V'' THEN 1 ELSE 0 END),
-            @Found = SUM(CASE WHEN k.key_ordinal = 1 AND c.name = @Column AND i.is_disabled = 0 AND i.has_filter = 0 THEN 1 ELSE 0 END)
+            @Found = SUM(CASE WHEN k.key_ordinal = 1 AND c.name = @Column AND i.is_disabled = 0 AND i.has_filter = 0 AND (@Second IS NULL OR k2.name = @Second) THEN 1 ELSE 0 END)
         FROM {Db}.sys.objects AS o
         INNER JOIN {Db}.sys.schemas AS s ON s.schema_id = o.schema_id
         LEFT JOIN {Db}.sys.indexes AS i ON i.object_id = o.object_id
         LEFT JOIN {Db}.sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
         LEFT JOIN {Db}.sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
+        LEFT JOIN (
+            SELECT x.object_id, x.index_id, y.name
+            FROM {Db}.sys.index_columns AS x
+            INNER JOIN {Db}.sys.columns AS y ON y.object_id = x.object_id AND y.column_id = x.column_id
+            WHERE x.key_ordinal = 2
+        ) AS k2 ON k2.object_id = i.object_id AND k2.index_id = i.index_id
         WHERE s.name = @Schema AND o.name = @Table AND o.type IN (''U'', ''V'')', N'{Db}', QUOTENAME(@Db));
-    EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Table nvarchar(128), @Column nvarchar(128), @Found int OUTPUT, @IsView int OUTPUT',
-        @Schema = @Schema, @Table = @Table, @Column = @Column, @Found = @Found OUTPUT, @IsView = @IsView OUTPUT;
+    EXEC sp_executesql @Sql, N'@Schema nvarchar(128), @Table nvarchar(128), @Column nvarchar(128), @Second nvarchar(128), @Found int OUTPUT, @IsView int OUTPUT',
+        @Schema = @Schema, @Table = @Table, @Column = @Column, @Second = @Second, @Found = @Found OUTPUT, @IsView = @IsView OUTPUT;
     IF @IsView = 1 AND COALESCE(@Found, 0) = 0
         INSERT INTO #Advice (Severity, Subject, Finding)
-        VALUES (N'warning', @TableName, CONCAT(@Db, N'.', @Schema, N'.', @Table, N' is a view, and the indexes below it cannot be looked at here; see that ', @Column, N' has one'));
+        VALUES (N'warning', @TableName, CONCAT(@Db, N'.', @Schema, N'.', @Table, N' is a view, and the indexes below it cannot be looked at here; see that ', @Columns, N' has one'));
     ELSE IF @Found = 0
         INSERT INTO #Advice (Severity, Subject, Finding, WhatToDo)
-        VALUES (N'warning', @TableName, CONCAT(N'no index of ', @Db, N'.', @Schema, N'.', @Table, N' begins with ', @Column, N', so the whole table is read'),
-            CONCAT(N'CREATE INDEX ', QUOTENAME(LEFT(CONCAT(N'IX_', @Table, N'_', @Column), 128)), N' ON ', QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table),
-                N' (', QUOTENAME(@Column), N')', N' INCLUDE (' + @Include + N')'));
+        VALUES (N'warning', @TableName, CONCAT(N'no index of ', @Db, N'.', @Schema, N'.', @Table, N' begins with ', @Columns, N', so the whole table is read'),
+            CONCAT(N'CREATE INDEX ', QUOTENAME(LEFT(CONCAT(N'IX_', @Table, N'_', @Column, N'_' + @Second), 128)), N' ON ', QUOTENAME(@Db), N'.', QUOTENAME(@Schema), N'.', QUOTENAME(@Table),
+                N' (', QUOTENAME(@Column), N', ' + QUOTENAME(@Second), N')', N' INCLUDE (' + @Include + N')'));
     ELSE IF @Found > 0
         INSERT INTO #Advice (Severity, Subject, Finding)
-        VALUES (N'ok', @TableName, CONCAT(N'an index of ', @Db, N'.', @Schema, N'.', @Table, N' begins with ', @Column));
+        VALUES (N'ok', @TableName, CONCAT(N'an index of ', @Db, N'.', @Schema, N'.', @Table, N' begins with ', @Columns));
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_LookAtData', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_LookAtData AS RETURN 0');
@@ -190,14 +197,14 @@ BEGIN
             FROM (
                 SELECT TOP (1000) {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id FROM {MetadataTable} AS m
                 WHERE m.{MetadataIdColumn} IS NOT NULL AND {InScope}
-                ORDER BY m.{MetadataModifiedOnCol} DESC
+                ORDER BY {ModifiedOn} DESC
             ) AS n
         ) AS k
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
-        SELECT @WithoutStamp = COUNT(*) FROM {MetadataTable} AS m WHERE m.{MetadataModifiedOnCol} IS NULL AND {InScope}
+        SELECT @WithoutStamp = COUNT(*) FROM {MetadataTable} AS m WHERE {WithoutStamp} AND {InScope}
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
         SELECT @Future = COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-        WHERE m.{MetadataModifiedOnCol} >= @RunStart AND {InScope}
+        WHERE {FromRunStart} AND {InScope}
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
         SELECT @Unknown = COUNT(*) FROM {SourceTable} AS s {SourceHint}
         WHERE {Blob} AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
@@ -227,7 +234,7 @@ BEGIN
             FROM (
                 SELECT TOP (1000) m.{MetadataBusinessUnitCol} AS BusinessUnit FROM {MetadataTable} AS m
                 WHERE m.{MetadataBusinessUnitCol} IS NOT NULL
-                ORDER BY m.{MetadataModifiedOnCol} DESC
+                ORDER BY {ModifiedOn} DESC
             ) AS n
         ) AS k
         OPTION (RECOMPILE, MAXDOP {MaxDOP});';
@@ -298,14 +305,14 @@ BEGIN
     SET XACT_ABORT ON;
     DECLARE @Bad nvarchar(20), @Holder uniqueidentifier, @State nvarchar(20), @SourceDb nvarchar(128), @SourceSchema nvarchar(128),
         @SourceTable nvarchar(128), @Key nvarchar(128), @Path nvarchar(128), @MetadataDb nvarchar(128), @MetadataSchema nvarchar(128),
-        @MetadataTable nvarchar(128), @Id nvarchar(128), @ModifiedOn nvarchar(128), @Unit nvarchar(128), @Include nvarchar(800),
+        @MetadataTable nvarchar(128), @Id nvarchar(128), @ModifiedOn nvarchar(128), @CreatedOn nvarchar(128), @Unit nvarchar(128), @Include nvarchar(800),
         @Require bit, @IsRunning bit, @Until datetime2(7), @Hint nvarchar(60), @Level int, @Type nvarchar(128), @Sql nvarchar(max),
         @Message nvarchar(4000), @Script nvarchar(1000), @Drift nvarchar(4000), @Policy nvarchar(10);
     SELECT
         @Policy = c.SchemaDrift, @Bad = CASE WHEN c.IsActive = 1 THEN N'error' ELSE N'warning' END, @Require = c.RequireBundle,
         @SourceDb = c.SourceDb, @SourceSchema = c.SourceSchema, @SourceTable = c.SourceTable, @Key = c.KeyColumn, @Path = c.PathColumn,
         @MetadataDb = c.MetadataDb, @MetadataSchema = c.MetadataSchema, @MetadataTable = c.MetadataTable, @Id = c.MetadataIdColumn,
-        @ModifiedOn = c.MetadataModifiedOnCol, @Unit = c.MetadataBusinessUnitCol, @IsRunning = h.IsRunning, @Until = h.RunLeaseExpiresAt
+        @ModifiedOn = c.MetadataModifiedOnCol, @CreatedOn = c.MetadataCreatedOnCol, @Unit = c.MetadataBusinessUnitCol, @IsRunning = h.IsRunning, @Until = h.RunLeaseExpiresAt
     FROM dbo.BlobDeltaTableConfig AS c
     LEFT JOIN dbo.BlobDeltaHighWatermark AS h ON h.TableName = c.TableName
     WHERE c.TableName = @TableName;
@@ -413,8 +420,8 @@ BEGIN
     SET @Include = CONCAT(QUOTENAME(@Id), N', ' + QUOTENAME(@Unit));
     EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @SourceDb, @SourceSchema, @SourceTable, @Key;
     IF @Path IS NOT NULL EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @SourceDb, @SourceSchema, @SourceTable, @Path;
-    EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @MetadataDb, @MetadataSchema, @MetadataTable, @ModifiedOn, @Include;
-    SET @Include = CONCAT(QUOTENAME(@ModifiedOn), N', ' + QUOTENAME(@Unit));
+    EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @MetadataDb, @MetadataSchema, @MetadataTable, @ModifiedOn, @Include, @CreatedOn;
+    SET @Include = CONCAT(QUOTENAME(@ModifiedOn), N', ' + QUOTENAME(@CreatedOn), N', ' + QUOTENAME(@Unit));
     EXEC dbo.usp_BlobDelta_LookAtIndex @TableName, @MetadataDb, @MetadataSchema, @MetadataTable, @Id, @Include;
     EXEC dbo.usp_BlobDelta_LookAtData @TableName;
 END;
@@ -525,10 +532,10 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 15 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 21
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 28
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 39
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 16 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 22
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 29
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 40
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 6
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 11
@@ -692,10 +699,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 39, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 39;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 40, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 40;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 39
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 40
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

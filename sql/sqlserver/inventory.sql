@@ -8,7 +8,7 @@ SELECT
     k.n,
     CASE WHEN EXISTS (SELECT 1 FROM [{SourceTable}] AS s [{SourceHint}] WHERE s.[{KeyColumn}] = [{ToKey(}]k.k[{)ToKey}]) THEN 1 ELSE 0 END AS IsThere,
     (
-        SELECT CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) FROM [{MetadataTable}] AS m
+        SELECT CONVERT(datetime2(7), MAX([{ModifiedOn}])) FROM [{MetadataTable}] AS m
         WHERE m.[{MetadataIdColumn}] = [{ToKey(}]k.k[{)ToKey}]
     ) AS ModifiedOn,
     CASE WHEN [{IsHanded}] THEN 1 ELSE 0 END AS IsHanded,
@@ -50,7 +50,7 @@ SELECT
         SELECT 1 FROM [{MetadataTable}] AS m WHERE m.[{MetadataIdColumn}] = p.[{KeyColumn}] AND [{InScope}]
     ) THEN 1 ELSE 0 END AS IsInScope,
     (
-        SELECT CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) FROM [{MetadataTable}] AS m
+        SELECT CONVERT(datetime2(7), MAX([{ModifiedOn}])) FROM [{MetadataTable}] AS m
         WHERE m.[{MetadataIdColumn}] = p.[{KeyColumn}]
     ) AS ModifiedOn,
     CASE
@@ -106,7 +106,7 @@ SELECT
     ) THEN 1 ELSE 0 END AS IsExcluded,
     [{Path}] AS Path
 FROM (
-    SELECT TOP (@P1) [{ToId(}]m.[{MetadataIdColumn}][{)ToId}] AS stream_id, CONVERT(datetime2(7), MAX(m.[{MetadataModifiedOnCol}])) AS ModifiedOn
+    SELECT TOP (@P1) [{ToId(}]m.[{MetadataIdColumn}][{)ToId}] AS stream_id, CONVERT(datetime2(7), MAX([{ModifiedOn}])) AS ModifiedOn
     FROM [{MetadataTable}] AS m
     WHERE [{After}] AND [{InScope}]
     GROUP BY m.[{MetadataIdColumn}]

@@ -88,7 +88,7 @@ pub struct WholeTable {
 /// See the module's text. Nothing is changed.
 pub trait Inventory {
     /// The next keys in scope after `after`, in the server's order of keys, at most `most`; of one
-    /// business unit, if one is named.
+    /// business unit, if one is named. `now` is in the table's clock.
     ///
     /// # Errors
     /// Config, for a configuration that names what is not there; Database.
@@ -96,6 +96,7 @@ pub trait Inventory {
         &mut self,
         table: &TableConfig,
         unit: Option<Guid>,
+        now: Timestamp,
         after: Option<Guid>,
         most: u32,
     ) -> Result<Vec<InventoryRow>>;
@@ -123,7 +124,7 @@ pub trait Inventory {
     ///
     /// # Errors
     /// As [`Inventory::inventory`].
-    fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>>;
+    fn parents(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<ParentRow>>;
 
     /// What is counted over the whole table; `now` is in the table's clock.
     ///

@@ -204,12 +204,12 @@ impl<S: Servants> Target for S {
 
 impl<S: Servants> Inventory for S {
     forward! { inventory:
-        fn inventory(&mut self, table: &TableConfig, unit: Option<Guid>, after: Option<Guid>,
+        fn inventory(&mut self, table: &TableConfig, unit: Option<Guid>, now: Timestamp, after: Option<Guid>,
             most: u32) -> Result<Vec<InventoryRow>>;
         fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
         fn has_unit(&mut self, unit: Guid) -> Result<bool>;
         fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>>;
-        fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>>;
+        fn parents(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<ParentRow>>;
         fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable>;
         fn unfit_deletion(&mut self, table: &TableConfig, scope: Scope, again: Option<Timestamp>,
             key: SqlType) -> Result<Option<(i64, Guid)>>;

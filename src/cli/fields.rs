@@ -41,6 +41,7 @@ pub const FIELDS: &[Field] = &[
     field!("Metadata", metadata, TableName::parse, show),
     field!("MetadataIdColumn", metadata_id_column, identifier, show),
     field!("MetadataModifiedOnCol", metadata_modified_on_column, identifier, show),
+    field!("MetadataCreatedOnCol", metadata_created_on_column, |text| optional(text, identifier), show_optional),
     field!("MetadataBusinessUnitCol", metadata_business_unit_column, |text| optional(text, identifier), show_optional),
     field!("BusinessUnit", business_unit_table, |text| optional(text, TableName::parse), show_optional),
     field!("BusinessUnitIdColumn", business_unit_id_column, |text| optional(text, identifier), show_optional),
@@ -186,6 +187,7 @@ mod tests {
         original.initial_baseline = Some(Timestamp::MIN);
         original.clock = ClockKind::Local;
         original.excluded_stream_id = Some(crate::model::id::Guid::from_bytes([7; 16]));
+        original.metadata_created_on_column = Some("CreatedOn".into());
         original.path_column = None;
         original.safety_buffer_minutes = 121;
         original.accepted_absent_percent = 83;

@@ -24,6 +24,7 @@ Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value 
   Source, Target, Metadata      names of the blob table, slice table and metadata table: Db.schema.Table
   MetadataIdColumn              column of the metadata table that has the key
   MetadataModifiedOnCol         column of the metadata table that has the stamp
+  MetadataCreatedOnCol          column of the metadata table that has the stamp of rows whose ModifiedOn is NULL
   MetadataBusinessUnitCol       column of the metadata table that has the business unit
   MetadataFilter                a column of the metadata table, and values: COLUMN=VALUE[,VALUE…]; other rows are left out
   BusinessUnit                  table of the business units that are in scope: Db.schema.Table

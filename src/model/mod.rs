@@ -18,6 +18,7 @@ pub mod run;
 pub mod shell;
 pub mod slice;
 pub mod sqltype;
+pub mod stamp;
 pub mod table;
 pub mod time;
 pub mod value_range;

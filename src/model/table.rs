@@ -37,6 +37,8 @@ pub struct TableConfig {
     pub metadata_id_column: String,
     /// Its column of change.
     pub metadata_modified_on_column: String,
+    /// Its column that counts where the column of change is NULL.
+    pub metadata_created_on_column: Option<String>,
     /// Its column of business units; without one every row is in scope.
     pub metadata_business_unit_column: Option<String>,
     /// The table of business units in scope, needed with the column above.
@@ -99,6 +101,7 @@ impl TableConfig {
             metadata,
             metadata_id_column: "stream_id".into(),
             metadata_modified_on_column: "ModifiedOn".into(),
+            metadata_created_on_column: None,
             metadata_business_unit_column: None,
             business_unit_table: None,
             business_unit_id_column: None,
@@ -224,6 +227,7 @@ impl TableConfig {
         let maybe = [
             ("PathColumn", self.path_column.as_ref()),
             ("ParentPathColumn", self.parent_path_column.as_ref()),
+            ("MetadataCreatedOnCol", self.metadata_created_on_column.as_ref()),
             ("MetadataBusinessUnitCol", self.metadata_business_unit_column.as_ref()),
             ("BusinessUnitIdColumn", self.business_unit_id_column.as_ref()),
         ];

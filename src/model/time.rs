@@ -7,6 +7,8 @@ use std::fmt;
 
 /// Ticks in a second: one tick is 100 ns, the resolution of `datetime2(7)`.
 pub const TICKS_PER_SECOND: i64 = 10_000_000;
+/// Ticks in a microsecond.
+pub const TICKS_PER_MICROSECOND: i64 = 10;
 /// Ticks in a minute.
 pub const TICKS_PER_MINUTE: i64 = 60 * TICKS_PER_SECOND;
 /// Ticks in a day.
@@ -52,6 +54,12 @@ impl Timestamp {
     #[must_use]
     pub fn minus_minutes(self, minutes: u32) -> Self {
         Self((self.0 - i64::from(minutes) * TICKS_PER_MINUTE).max(0))
+    }
+
+    /// The beginning of its day.
+    #[must_use]
+    pub fn midnight(self) -> Self {
+        Self(self.0 - self.0 % TICKS_PER_DAY)
     }
 
     /// By how many minutes this lies before another time, rounded up; 0 if it does not.

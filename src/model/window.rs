@@ -31,6 +31,8 @@ pub struct WindowInputs {
     pub oldest_open_transaction: Option<Timestamp>,
     /// The table's clock.
     pub clock: ClockKind,
+    /// Whether a stamp is a date ([`super::stamp`]): both bounds are cut to midnight.
+    pub in_days: bool,
 }
 
 impl Window {
@@ -45,6 +47,8 @@ impl Window {
             None => inputs.initial_baseline.unwrap_or(Timestamp::MIN),
         };
         let start = inputs.from.map_or(natural, |from| from.min(natural));
+        let cut = |at: Timestamp| if inputs.in_days { at.midnight() } else { at };
+        let (start, end) = (cut(start), cut(end));
         Self { start: start.min(end), end, clock: inputs.clock }
     }
 
@@ -68,6 +72,7 @@ mod tests {
             buffer_minutes: 240,
             oldest_open_transaction: None,
             clock: ClockKind::Utc,
+            in_days: false,
         }
     }
 
@@ -91,6 +96,15 @@ mod tests {
         assert_eq!(window.end.ticks(), 6 * hour + 1);
         assert_eq!(window.start.ticks(), hour + 7);
         assert!(window.contains(window.start) && !window.contains(window.end));
+    }
+
+    #[test]
+    fn rule_1_a_window_of_dates_has_whole_days() {
+        let hour = 60 * super::super::time::TICKS_PER_MINUTE;
+        let mut dates = inputs(100 * hour + 1, Some(48 * hour));
+        (dates.buffer_minutes, dates.in_days) = (1_450, true);
+        let window = Window::compute(&dates);
+        assert_eq!((window.start.ticks(), window.end.ticks()), (0, 72 * hour), "from day 0 to the end of day 2");
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Reconciler<'_> {
         if !self.table.is_tree() || keys.is_empty() || self.report.reached.is_none() {
             return Ok(BTreeMap::new());
         }
-        let parents = self.backend.parents(self.table, self.scope, keys)?;
+        let parents = self.backend.parents(self.table, self.scope, self.now, keys)?;
         Ok(parents.into_iter().map(|parent| (parent.child, parent)).collect())
     }
 

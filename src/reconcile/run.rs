@@ -66,7 +66,7 @@ pub(super) struct Reconciler<'a> {
     /// Folders that were looked at.
     pub(super) visited: KeyMap<()>,
     /// In the table's clock.
-    now: Timestamp,
+    pub(super) now: Timestamp,
     /// What the key column is now.
     key_column: Option<SqlType>,
     /// The columns whose content is compared.
@@ -136,7 +136,7 @@ impl<'a> Reconciler<'a> {
         let mut after = None;
         loop {
             self.monitor.check()?;
-            let page = self.backend.inventory(self.table, self.options.unit, after, PAGE)?;
+            let page = self.backend.inventory(self.table, self.options.unit, self.now, after, PAGE)?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.key);
             let (mut same, parents) = (Vec::new(), self.parents_of(&page)?);

@@ -66,6 +66,8 @@ fn a_configuration_that_names_what_is_not_there() {
         ("Source=Src.dbo.Nothing", "Nothing"),
         ("Metadata=Meta.dbo.Nothing", "Nothing"),
         ("MetadataModifiedOnCol=Changed", "Changed"),
+        ("MetadataCreatedOnCol=Made", "MetadataCreatedOnCol names the column Made"),
+        ("MetadataCreatedOnCol=Id", "has to be datetime2"),
         ("MetadataIdColumn=Nr", "Nr"),
         ("KeyColumn=nr", "nr"),
         ("KeyColumn=extra", "has to be uniqueidentifier, bigint, int, smallint or tinyint"),

@@ -38,6 +38,36 @@ TO_KEY = ("CONVERT(bigint, SUBSTRING(CONVERT(binary(16), ", "), 9, 8))")
 CONVERSIONS = {"ToKey(": TO_KEY[0], ")ToKey": TO_KEY[1], "ToId(": TO_ID[0], ")ToId": TO_ID[1]}
 
 
+DAY_END = "DATEADD(microsecond, 999999, DATEADD(second, 86399, CONVERT(datetime2(7), m.[CreatedOn])))"
+
+
+def stamps(of_two):
+    """What stands for the stamp: a datetime2, or a datetimeoffset and, where that is NULL, a date."""
+
+    def since(time):
+        day = "m.[CreatedOn] " + (">" if time == "@RunStart" else ">=") + f" CONVERT(date, {time})"
+        return [f"m.[ModifiedOn] >= TODATETIMEOFFSET({time}, '+00:00')", day] if of_two else [f"m.[ModifiedOn] >= {time}"]
+
+    def before(time):
+        day = "m.[CreatedOn] " + ("<=" if time == "@RunStart" else "<") + f" CONVERT(date, {time})"
+        return [f"m.[ModifiedOn] < TODATETIMEOFFSET({time}, '+00:00')", day] if of_two else [f"m.[ModifiedOn] < {time}"]
+
+    def either(*conditions):
+        sides = [" AND ".join(side) for side in zip(*conditions)]
+        return f"({sides[0]} OR (m.[ModifiedOn] IS NULL AND {sides[1]}))" if of_two else f"({sides[0]})"
+
+    day = f"CASE WHEN m.[CreatedOn] = CONVERT(date, @RunStart) THEN DATEADD(microsecond, -1, @RunStart) ELSE {DAY_END} END"
+    return {
+        "StampInDays": "1" if of_two else "0",
+        "ModifiedOn": f"COALESCE(CONVERT(datetime2(7), SWITCHOFFSET(m.[ModifiedOn], '+00:00')), {day})" if of_two else "m.[ModifiedOn]",
+        "InWindow": either(since("@WindowStart"), before("@WindowEnd")),
+        "InBuffer": either(since("@WindowEnd"), before("@RunStart")),
+        "FromRunStart": either(since("@RunStart")),
+        "BeforeRunStart": either(before("@RunStart")),
+        "WithoutStamp": "(m.[ModifiedOn] IS NULL AND m.[CreatedOn] IS NULL)" if of_two else "(m.[ModifiedOn] IS NULL)",
+    }
+
+
 def values(tree, units, filetable, integers=False):
     """What the engine puts into braces for one kind of table."""
     to_id, to_key = (TO_ID, TO_KEY) if integers else (("", ""), ("", ""))
@@ -58,7 +88,8 @@ def values(tree, units, filetable, integers=False):
         "ParentPathColumn": "[parent_path_locator]" if tree else None,
         "ParentPath": "s.[parent_path_locator]" if tree else "CAST(NULL AS varbinary(1))",
         "MetadataIdColumn": "[Attachment]]Id]",
-        "MetadataModifiedOnCol": "[ModifiedOn]",
+        "MetadataModifiedOnCol": None if integers else "[ModifiedOn]",
+        **stamps(integers),
         "MetadataBusinessUnitCol": "[BusinessUnit]" if units else None,
         "BusinessUnitIdColumn": "[BusinessUnitId]" if units else None,
         "BusinessUnit": "m.[BusinessUnit]" if units else "CAST(NULL AS uniqueidentifier)",

@@ -19,6 +19,7 @@ mod seals;
 
 use crate::faults::tally;
 use crate::scenarios::instance::Instance;
+use crate::scenarios::stamped::Stamped;
 use crate::scenarios::world::Keys;
 use crate::scenarios::world::{A, B, World, X, key, unit};
 use blobdelta::backend::{KeyRequest, Retention};
@@ -306,9 +307,14 @@ pub fn no_history_loses_a_change(on: &Instance) {
     };
     let clock = || prop_oneof![2 => Just(ClockKind::Utc), 1 => Just(ClockKind::Local)];
     let keys = prop_oneof![Just(Keys::Guids), Just(Keys::Integers), Just(Keys::Parents)];
-    let histories = (keys, [clock(), clock()], any::<bool>(), proptest::collection::vec(op(), 1..40));
-    let survived = TestRunner::new(config).run(&histories, |(keys, clocks, ships, ops)| {
-        let mut history = History::new(on, keys, clocks, ships);
+    let stamped = prop_oneof![Just(Stamped::Times), Just(Stamped::Instants), Just(Stamped::Created)];
+    let histories = (keys, [clock(), clock()], any::<bool>(), proptest::collection::vec(op(), 1..40), stamped);
+    let survived = TestRunner::new(config).run(&histories, |(keys, clocks, ships, ops, stamped)| {
+        // No instant is a local time.
+        let stamped = if clocks.contains(&ClockKind::Local) { Stamped::Times } else { stamped };
+        let mut made = None;
+        stamped.during(|| made = Some(History::new(on, keys, clocks, ships)));
+        let mut history = made.unwrap();
         for op in &ops {
             history.run_op(op);
         }

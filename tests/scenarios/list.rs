@@ -5,7 +5,7 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
     keys, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile, roots, scopes,
-    servers, shipping, slice_tables, slices, suspect, takes, tree, types, units, upkeep, values, whose,
+    servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -39,11 +39,30 @@ pub const OF_PATHS: &[&str] = &[
     "rule_24_receivers_have_the_same_whatever_comes_first",
 ];
 
+/// Scenarios of a `datetime2`: of local time, or of stamps that a statement of theirs writes.
+pub const OF_TIMES: &[&str] = &[
+    "rule_1_both_changes_of_summer_time_lose_nothing",
+    "rule_1_local_time_is_read_in_the_tables_clock",
+    "rule_17_keys_that_wait_cost_no_later_run_anything",
+    "rule_17_what_left_goes_though_the_server_s_clock_went_back_since",
+];
+
 /// What holds on every instance.
 pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     attacks {
         attack_a_stamp_of_the_year_9999_that_comes_in_between_is_in_no_bundle,
         attack_a_script_that_is_not_the_shipped_one_is_reported,
+    }
+    stamps {
+        rule_1_a_date_counts_as_the_end_of_its_day,
+        rule_1_a_stamp_that_its_configuration_does_not_fit_is_refused_before_anything_is_written,
+        rule_4_a_row_that_is_stamped_each_day_does_not_starve_and_is_outranked_by_its_deletion,
+        rule_14_a_stamp_of_another_type_goes_on_where_the_last_one_was,
+        rule_20_a_row_without_both_stamps_is_reported_as_one_without_a_stamp,
+        rule_20_what_is_no_stamp_of_its_type_fails_the_table_by_its_key,
+        a_template_that_names_a_column_that_is_not_the_stamp_is_refused,
+        doctor_asks_for_one_index_over_both_stamps,
+        what_is_stamped_by_day_or_creation_is_reconciled,
     }
     takes {
         rule_1_the_window_is_half_open_and_exact_to_a_tick,

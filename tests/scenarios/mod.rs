@@ -40,6 +40,8 @@ mod servers;
 mod shipping;
 mod slice_tables;
 mod slices;
+pub mod stamped;
+mod stamps;
 mod suspect;
 mod takes;
 mod tree;
@@ -51,7 +53,8 @@ mod values;
 use crate::{ALONE_ON_SERVER, List, SERVER};
 use blobdelta::backend::{Connection, Credentials};
 use instance::Instance;
-use list::{EMBEDDED_ALONE, OF_GUIDS, OF_PATHS, ON_BOTH, SERVER_ALONE, Scenario};
+use list::{EMBEDDED_ALONE, OF_GUIDS, OF_PATHS, OF_TIMES, ON_BOTH, SERVER_ALONE, Scenario};
+use stamped::Stamped;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, PoisonError, mpsc};
 use world::Keys;
@@ -71,8 +74,8 @@ pub fn list() -> List {
     for (name, scenario) in ON_BOTH.iter().chain(EMBEDDED_ALONE) {
         list.add(&format!("embedded::{name}"), None, || scenario(&Instance::Embedded));
     }
-    for (kind, keys, name, scenario) in of_other_keys() {
-        list.add(&format!("embedded::{kind}::{name}"), None, move || keys.during(|| scenario(&Instance::Embedded)));
+    for (kind, during, name, scenario) in of_other_kinds() {
+        list.add(&format!("embedded::{kind}::{name}"), None, move || during(&|| scenario(&Instance::Embedded)));
     }
     for (name, scenario) in ON_BOTH.iter().chain(SERVER_ALONE) {
         let skipped = server.is_none().then(|| format!("{SERVER} is not set"));
@@ -82,23 +85,36 @@ pub fn list() -> List {
             in_turn(move || scenario(&instance));
         });
     }
-    for (kind, keys, name, scenario) in of_other_keys() {
+    for (kind, during, name, scenario) in of_other_kinds() {
         let skipped = server.is_none().then(|| format!("{SERVER} is not set"));
         let instance = server.clone().map_or(Instance::Embedded, Instance::Server);
         list.add(&format!("sqlserver::{kind}::{name}"), skipped, move || {
             let _alone = ALONE_ON_SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-            in_turn(move || keys.during(|| scenario(&instance)));
+            in_turn(move || during(&|| scenario(&instance)));
         });
     }
     list
 }
 
-/// The scenarios of rules once more, with keys and trees of other kinds.
-fn of_other_keys() -> impl Iterator<Item = (&'static str, Keys, &'static str, Scenario)> {
-    let kinds = [("integers", Keys::Integers, &[][..]), ("parents", Keys::Parents, OF_PATHS)];
-    let rules = || ON_BOTH.iter().filter(|(name, _)| name.starts_with("rule_") && !OF_GUIDS.contains(name));
-    kinds.into_iter().flat_map(move |(kind, keys, without)| {
-        rules().filter(|(name, _)| !without.contains(name)).map(move |(name, scenario)| (kind, keys, *name, *scenario))
+/// Runs a scenario with worlds of one kind.
+type During = fn(&dyn Fn());
+
+/// The scenarios of rules once more, with keys, trees and stamps of other kinds.
+fn of_other_kinds() -> impl Iterator<Item = (&'static str, During, &'static str, Scenario)> {
+    let kinds: [(&str, During, [&[&str]; 2]); 4] = [
+        ("integers", |scenario| Keys::Integers.during(scenario), [OF_GUIDS, &[]]),
+        ("parents", |scenario| Keys::Parents.during(scenario), [OF_GUIDS, OF_PATHS]),
+        ("instants", |scenario| Stamped::Instants.during(scenario), [OF_TIMES, &[]]),
+        ("created", |scenario| Stamped::Created.during(scenario), [OF_TIMES, &[]]),
+    ];
+    let rules = || ON_BOTH.iter().filter(|(name, _)| name.starts_with("rule_"));
+    // What is of the window itself; the rest of what a stamp does goes with those of creation, which are instants too.
+    let of_windows = ["rule_1_", "rule_3_", "rule_4_", "rule_6_", "rule_14_", "rule_20_", "rule_27_"];
+    let is_asked =
+        move |kind: &str, name: &str| kind != "instants" || of_windows.iter().any(|rule| name.starts_with(rule));
+    kinds.into_iter().flat_map(move |(kind, during, without)| {
+        let fits = move |name: &str| is_asked(kind, name) && !without.iter().any(|names| names.contains(&name));
+        rules().filter(move |(name, _)| fits(name)).map(move |(name, scenario)| (kind, during, *name, *scenario))
     })
 }
 

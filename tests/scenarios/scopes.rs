@@ -258,7 +258,7 @@ pub fn a_filter_says_which_metadata_counts(on: &Instance) {
         assert_eq!(world.numbers(), taken, "{filter:?}");
         let reported = (reported.pending, reported.out_of_scope, reported.filtered);
         assert_eq!(reported, (pending, out_of_scope, filtered), "{filter:?}");
-        let found = world.backend.inventory(&world.table.clone(), None, None, 100).unwrap();
+        let found = world.backend.inventory(&world.table.clone(), None, minute(1000), None, 100).unwrap();
         let keys: Vec<Guid> = found.into_iter().map(|row| row.key).collect();
         assert_eq!(keys, inventory.into_iter().map(key).collect::<Vec<_>>(), "{filter:?}");
     }

@@ -6,6 +6,7 @@
 use crate::scenarios::instance::{Instance, Place};
 use crate::scenarios::read::{COLUMNS, Rows, SliceRow};
 use crate::scenarios::session::Session;
+use crate::scenarios::stamped::Stamped;
 use blobdelta::backend::{DeployStep, WatermarkRecord};
 use blobdelta::durable::{Disk, Faulty, Local};
 use blobdelta::engine::{self, PackOptions, RunOptions, RunReport, Waiver};
@@ -131,12 +132,11 @@ impl Keys {
         columns
     }
 
-    fn metadata_columns(self) -> Vec<Column> {
-        vec![
-            Column::new("Id", self.types().1, false),
-            Column::new("ModifiedOn", SqlType::DateTime2(7), true),
-            Column::new("BusinessUnit", SqlType::UniqueIdentifier, true),
-        ]
+    fn metadata_columns(self, stamped: Stamped) -> Vec<Column> {
+        let ids = [("RowId", SqlType::UniqueIdentifier), ("Id", self.types().1)];
+        let ids = ids.into_iter().map(|(name, sql_type)| Column::new(name, sql_type, false));
+        let unit = Column::new("BusinessUnit", SqlType::UniqueIdentifier, true);
+        ids.chain(stamped.columns()).chain([unit]).collect()
     }
 
     fn configure(self, config: &mut TableConfig) {
@@ -149,6 +149,7 @@ impl Keys {
 
 pub struct World {
     pub keys: Keys,
+    pub stamped: Stamped,
     pub dir: tempfile::TempDir,
     pub disk: Arc<dyn Disk>,
     pub backend: Session,
@@ -190,9 +191,10 @@ impl World {
         std::fs::create_dir(dir.path().join("out")).unwrap();
         let place = Place::new(on, dir.path());
         let backend = place.open(None);
+        let (stamped, disk) = (Stamped::asked_for(), Arc::new(Local));
         let mut world =
-            Self { keys, dir, disk: Arc::new(Local), backend, table: config("Docs"), place, paths: BTreeMap::new() };
-        keys.configure(&mut world.table);
+            Self { keys, stamped, dir, disk, backend, table: config("Docs"), place, paths: BTreeMap::new() };
+        world.table = world.config("Docs");
         world.at(0);
         let units = [Column::new("Id", SqlType::UniqueIdentifier, false)];
         world.backend.create_table(&name("Src.dbo.Units"), &units, "Id", &[]).unwrap();
@@ -206,6 +208,7 @@ impl World {
     pub fn config(&self, table: &str) -> TableConfig {
         let mut config = config(table);
         self.keys.configure(&mut config);
+        self.stamped.configure(&mut config);
         config
     }
 
@@ -215,9 +218,11 @@ impl World {
         let by_parent: [&[&str]; 1] = [&["parent_id", "stream_id"]];
         let indexes = if self.keys == Keys::Parents { by_parent } else { by_path };
         self.backend.create_table(&config.source, &self.keys.source_columns(), "stream_id", &indexes).unwrap();
-        let row = [Column::new("RowId", SqlType::UniqueIdentifier, false)];
-        let columns: Vec<Column> = row.into_iter().chain(self.keys.metadata_columns()).collect();
-        let indexes: [&[&str]; 2] = [&["ModifiedOn", "Id"], &["Id", "ModifiedOn"]];
+        let columns = self.keys.metadata_columns(self.stamped);
+        let stamps: Vec<String> = self.stamped.columns().into_iter().map(|column| column.name).collect();
+        let stamps: Vec<&str> = stamps.iter().map(String::as_str).collect();
+        let (by_stamp, by_id) = ([stamps.as_slice(), &["Id"]].concat(), [&["Id"], stamps.as_slice()].concat());
+        let indexes = [by_stamp.as_slice(), &by_id];
         self.backend.create_table(&config.metadata, &columns, "RowId", &indexes).unwrap();
         self.backend.save_table(&config).unwrap();
     }
@@ -330,16 +335,10 @@ impl World {
 
     /// A metadata row of its own identity; a second one for the same key may stand beside it.
     pub fn stamp_as(&mut self, row: u32, number: u32, modified: Option<Timestamp>, letter: Option<u8>) {
-        let columns: Vec<Column> = [Column::new("RowId", SqlType::UniqueIdentifier, false)]
-            .into_iter()
-            .chain(self.keys.metadata_columns())
-            .collect();
-        let cells = vec![
-            Cell::Guid(key(row)),
-            self.keys.cell(number),
-            modified.map_or(Cell::Null, Cell::DateTime),
-            letter.map_or(Cell::Null, |letter| Cell::Guid(unit(letter))),
-        ];
+        let columns = self.keys.metadata_columns(self.stamped);
+        let mut cells = vec![Cell::Guid(key(row)), self.keys.cell(number)];
+        cells.extend(self.stamped.cells(row, modified));
+        cells.push(letter.map_or(Cell::Null, |letter| Cell::Guid(unit(letter))));
         let _ = self.backend.delete(&self.table.metadata, ("RowId", key(row))).unwrap();
         self.backend.insert(&self.table.metadata, &columns, &[cells]).unwrap();
     }

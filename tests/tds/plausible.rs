@@ -5,7 +5,7 @@ use crate::tds::types::{Datum, Type};
 use blobdelta::scripts::{SQLSERVER_DEPLOY, Script};
 
 /// Names, types and lengths as a catalog has them.
-pub const CATALOG: [(&str, &str, i64); 25] = [
+pub const CATALOG: [(&str, &str, i64); 26] = [
     ("stream_id", "uniqueidentifier", 16),
     ("path_locator", "hierarchyid", 892),
     ("parent_path_locator", "hierarchyid", 892),
@@ -30,6 +30,7 @@ pub const CATALOG: [(&str, &str, i64); 25] = [
     ("stamp", "timestamp", 8),
     ("fixed", "binary", 4),
     ("word", "nchar", 8),
+    ("ModifiedOn", "smalldatetime", 4),
     ("DeltaDepth", "smallint", 2),
 ];
 pub const MARKED: [(&str, &str, i64); 8] = [

@@ -320,15 +320,18 @@ fn of_slices(session: &mut dyn Sandbox) {
 
 fn of_inventory(session: &mut dyn Sandbox) {
     for (scope, after) in [(None, None), (Some(key()), Some(key()))] {
-        tried(session.inventory(&config(), scope, after, 100));
-        tried(session.inventory(&TableConfig::new(files(), name("M.dbo.Files")), None, after, 100));
+        tried(session.inventory(&config(), scope, now(), after, 100));
+        tried(session.inventory(&TableConfig::new(files(), name("M.dbo.Files")), None, now(), after, 100));
     }
     tried(session.reached(&files(), unit()));
     tried(session.has_unit(key()));
     for scope in [Scope::All, Scope::BusinessUnit(key())] {
         tried(session.remains(&config(), scope, now(), &keys()));
-        tried(session.parents(&config(), scope, &keys()));
+        tried(session.parents(&config(), scope, now(), &keys()));
     }
+    let mut by_day = TableConfig { safety_buffer_minutes: 1_440, ..config() };
+    (by_day.metadata_modified_on_column, by_day.metadata_created_on_column) = ("there".into(), Some("day".into()));
+    tried(session.inventory(&by_day, None, now(), None, 100));
     tried(session.whole_table(&config(), now()));
     let of_integers = TableConfig { key_type: KeyType::Integer, ..config() };
     tried(session.unfit_deletion(&of_integers, unit(), Some(now()), SqlType::Int));

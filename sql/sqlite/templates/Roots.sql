@@ -16,7 +16,7 @@ WITH Fresh AS (
         b.Depth,
         b.ParentKey,
         count(m.{MetadataIdColumn}) AS MetadataRows,
-        max(m.{MetadataModifiedOnCol}) AS ModifiedOn,
+        max({ModifiedOn}) AS ModifiedOn,
         {BusinessUnit} AS BusinessUnit
     FROM "#Batch" AS b
     LEFT JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}

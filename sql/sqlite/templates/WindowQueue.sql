@@ -15,11 +15,11 @@ Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
     FROM (
         SELECT
             {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id,
-            m.{MetadataModifiedOnCol} AS ModifiedOn,
+            {ModifiedOn} AS ModifiedOn,
             0 AS WasHeldBack,
             0 AS IsPending
         FROM {MetadataTable} AS m
-        WHERE m.{MetadataModifiedOnCol} >= @WindowStart AND {InScope}
+        WHERE {FromWindowStart} AND {InScope}
         UNION ALL
         SELECT h.stream_id, NULL, 1, 0
         FROM BlobDeltaHeldBackKey AS h
@@ -28,7 +28,7 @@ Candidate (stream_id, ModifiedOn, WasHeldBack, IsPending) AS (
         SELECT
             p.stream_id,
             (
-                SELECT max(m.{MetadataModifiedOnCol}) FROM {MetadataTable} AS m
+                SELECT max({ModifiedOn}) FROM {MetadataTable} AS m
                 WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope}
             ),
             0,

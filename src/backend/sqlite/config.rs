@@ -13,6 +13,7 @@ use crate::model::id::Guid;
 use crate::model::key::KeyType;
 use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::sqltype::SqlType;
+use crate::model::stamp::Stamps;
 use crate::model::table::TableConfig;
 use crate::scripts::statement::statement;
 use rusqlite::{Row, named_params};
@@ -39,6 +40,7 @@ pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
             ":td": table.target.db, ":ts": table.target.schema, ":tt": table.target.table,
             ":md": table.metadata.db, ":ms": table.metadata.schema, ":mt": table.metadata.table,
             ":id": table.metadata_id_column, ":modified": table.metadata_modified_on_column,
+            ":created": table.metadata_created_on_column,
             ":unit": table.metadata_business_unit_column,
             ":ud": units.map(|units| &units.db), ":us": units.map(|units| &units.schema),
             ":ut": units.map(|units| &units.table), ":uid": table.business_unit_id_column,
@@ -87,15 +89,7 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
             &id.name,
         ));
     }
-    let modified = found(&metadata, &table.metadata_modified_on_column, "MetadataModifiedOnCol")
-        .map_err(|error| at(error, &table.metadata_modified_on_column))?;
-    if !modified.sql_type.is_point_in_time() {
-        let text = format!(
-            "the column of change is {}, and has to be datetime2, datetime or smalldatetime",
-            modified.sql_type
-        );
-        return Err(at(Error::config(text).hint("set MetadataModifiedOnCol"), &modified.name));
-    }
+    Stamps::find(table, &metadata)?;
     if let Some(unit) = &table.metadata_business_unit_column {
         found(&metadata, unit, "MetadataBusinessUnitCol").map_err(|error| at(error, unit))?;
     }
@@ -243,6 +237,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         name: table,
         metadata_id_column: text(10)?,
         metadata_modified_on_column: text(11)?,
+        metadata_created_on_column: optional(36)?,
         metadata_business_unit_column: optional(12)?,
         business_unit_table: units,
         business_unit_id_column: optional(16)?,

@@ -44,11 +44,12 @@ impl Inventory for SourceInventory<'_> {
         &mut self,
         table: &TableConfig,
         unit: Option<Guid>,
+        now: Timestamp,
         after: Option<Guid>,
         most: u32,
     ) -> Result<Vec<InventoryRow>> {
         let script = "inventory";
-        let sql = inventory_sql(self.db, table, "s", (script, INVENTORY))?;
+        let sql = inventory_sql(self.db, (table, now), "s", (script, INVENTORY))?;
         let parameters: Parameters = vec![
             ("@After", bytes(after)),
             ("@Most", Value::Integer(most.into())),
@@ -66,7 +67,8 @@ impl Inventory for SourceInventory<'_> {
             let is_excluded = row.get::<_, Option<bool>>(4).map_err(read)?.unwrap_or(false);
             if !is_excluded && !is_stamp_or_null(stamp) {
                 let key = id.as_blob().ok().and_then(types::guid);
-                return Err(odd_stamp(table, stamp, key.ok_or_else(|| types::shown(id))));
+                let form = (table.metadata_modified_on_column.as_str(), survey::FORM);
+                return Err(odd_stamp(table, form, stamp, key.ok_or_else(|| types::shown(id))));
             }
             found.push(InventoryRow {
                 key: row.get(0).map_err(read)?,
@@ -91,13 +93,13 @@ impl Inventory for SourceInventory<'_> {
     }
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
-        let sql = Placeholders::new(self.db, table, &[])?.fill("inventory_remains", REMAINS)?;
+        let sql = Placeholders::new(self.db, table, &[])?.outside_of_runs(now).fill("inventory_remains", REMAINS)?;
         keys.iter().map(|key| remains_of(self.db, &sql, table, scope, now, *key)).collect()
     }
 
-    fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>> {
+    fn parents(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<ParentRow>> {
         let script = "inventory_parents";
-        let sql = inventory_sql(self.db, table, "p", (script, PARENTS))?;
+        let sql = inventory_sql(self.db, (table, now), "p", (script, PARENTS))?;
         let (mut found, read) = (Vec::new(), |error| failed("read the inventory", error).table(&table.name));
         for key in keys {
             let parameters: Parameters = vec![
@@ -125,7 +127,7 @@ impl Inventory for SourceInventory<'_> {
     }
 
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
-        let sql = Placeholders::new(self.db, table, &[])?.fill("inventory_whole", WHOLE)?;
+        let sql = Placeholders::new(self.db, table, &[])?.outside_of_runs(now).fill("inventory_whole", WHOLE)?;
         self.db.query_row(&sql, (&table.name, now), |row| {
             Ok(WholeTable {
                 without_metadata: row.get(0)?,
@@ -190,9 +192,14 @@ fn path_bytes(path: ValueRef<'_>) -> Option<Vec<u8>> {
 }
 
 /// A script with the names of a table, and the path of its rows under this alias.
-fn inventory_sql(db: &Database, table: &TableConfig, alias: &str, (script, text): (&str, &str)) -> Result<String> {
+fn inventory_sql(
+    db: &Database,
+    (table, now): (&TableConfig, Timestamp),
+    alias: &str,
+    (script, text): (&str, &str),
+) -> Result<String> {
     let path = table.place_column().map_or("NULL".to_owned(), |path| format!("{alias}.{}", quote(path)));
-    Placeholders::new(db, table, &[])?.with("Path", path).fill(script, text)
+    Placeholders::new(db, table, &[])?.outside_of_runs(now).with("Path", path).fill(script, text)
 }
 
 fn remains_of(
@@ -215,7 +222,12 @@ fn remains_of(
             left_on: row.get::<_, Noted>(4)?.0,
             reported_on: row.get::<_, Noted>(5)?.0,
         };
-        Ok((remains, (!is_stamp_or_null(stamp)).then(|| odd_stamp(table, stamp, Ok(key))), is_odd_log))
+        Ok((
+            remains,
+            (!is_stamp_or_null(stamp))
+                .then(|| odd_stamp(table, (&table.metadata_modified_on_column, survey::FORM), stamp, Ok(key))),
+            is_odd_log,
+        ))
     })?;
     if let Some(error) = odd_stamp
         && !survey::excluded_keys(db, table)?.contains(&key)

@@ -65,6 +65,7 @@ mod servers;
 mod session;
 mod slices;
 mod sql;
+mod stamp;
 mod start;
 mod statements;
 mod survey;

@@ -10,7 +10,7 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Scope, Step, TableRun};
 use crate::model::table::TableConfig;
-use crate::model::time::Timestamp;
+use crate::model::time::{TICKS_PER_MICROSECOND, Timestamp};
 use crate::scripts;
 use crate::scripts::statement::statement;
 use rusqlite::types::Value;
@@ -69,6 +69,7 @@ impl Prepared {
             ("@PreviousRunId", guid(given.previous_run_id)),
             ("@TableName", Value::Text(self.config.name.to_string())),
             ("@RunStart", time(given.run_start)),
+            ("@BeforeRunStart", time(given.run_start.plus_ticks(-TICKS_PER_MICROSECOND))),
             ("@Latest", time(given.run_start.latest_reported())),
             ("@Now", time(given.now)),
             ("@Step", Value::Integer(given.step.into())),

@@ -113,8 +113,9 @@ fn begin(
     started: ServerTime,
     scope: Scope,
     from: Option<Timestamp>,
-    table: &TableConfig,
+    prepared: &Prepared,
 ) -> Result<Beginning> {
+    let table = &prepared.config;
     let watermark: Option<Timestamp> = match scope {
         Scope::All => db.query_optional(
             "SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1",
@@ -136,6 +137,7 @@ fn begin(
         // An embedded instance cannot look into other sessions: the manifest says lag_only.
         oldest_open_transaction: None,
         clock: table.clock,
+        in_days: prepared.placeholders.stamps().in_days(),
     });
     let deletions_from = from.map(|from| table.clock.not_after_utc(from));
     Ok(Beginning { window, watermark, previous_run_id, deletions_from })
@@ -145,8 +147,8 @@ fn begin(
 pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
     let started = engine.db.server_time();
     check_clock(engine.db, std::slice::from_ref(table), started, None)?;
-    let beginning = begin(engine.db, started, request.scope, request.from, table)?;
     let prepared = engine.state.prepared.prepare(engine.db, table)?;
+    let beginning = begin(engine.db, started, request.scope, request.from, &prepared)?;
     let marker = marker::marker(engine.db, table);
     let refused = match &marker {
         Err(error) => Some(error.to_string()),
@@ -206,7 +208,7 @@ pub(super) fn start_fresh(
     if !changes.is_empty() && table.schema_drift == SchemaDrift::Refuse {
         return Err(refused(&changes));
     }
-    let beginning = begin(db, run.started_at, run.scope, run.from, table)?;
+    let beginning = begin(db, run.started_at, run.scope, run.from, prepared)?;
     let window = beginning.window;
     let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
     let older_now = reported::older_now(db, prepared, run, &marker, &parameters)?;

@@ -11,12 +11,14 @@ use super::database::Database;
 use super::errors::failed;
 use super::key_id;
 use super::prepared::Prepared;
+use super::sql::quote;
 use super::types::{self, shown};
 use super::value_check::{form, way_out};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::key::KeyType;
 use crate::model::run::Scope;
+use crate::model::stamp::{StampColumn, StampKind};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
@@ -27,8 +29,8 @@ const SQL: &str = include_str!("../../../sql/sqlite/survey.sql");
 const ODD_UNITS: &str = statement(SQL, "odd_units");
 const NEW_DELETIONS: &str = statement(SQL, "new_deletions");
 
-/// The form of every stamp.
-const FORM: &str = "YYYY-MM-DDTHH:MM:SS.fffffff";
+/// The form of every time that the job database keeps, and of a stamp that is one.
+pub(super) const FORM: &str = "YYYY-MM-DDTHH:MM:SS.fffffff";
 
 /// Looks; gives how many rows of source and metadata have no key.
 ///
@@ -57,11 +59,20 @@ fn look_at(
     prepared: &Prepared,
     what: &str,
     text: &str,
+    look: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<Result<()>>,
+) -> Result<()> {
+    look_at_filled(db, prepared, what, &prepared.placeholders.fill(what, text)?, look)
+}
+
+fn look_at_filled(
+    db: &Database,
+    prepared: &Prepared,
+    what: &str,
+    sql: &str,
     mut look: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<Result<()>>,
 ) -> Result<()> {
-    let sql = prepared.placeholders.fill(what, text)?;
     let broken = |error| failed(what, error).table(&prepared.config.name);
-    let mut statement = db.cached(&sql).map_err(broken)?;
+    let mut statement = db.cached(sql).map_err(broken)?;
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(broken)? {
         look(row).map_err(broken)?.map_err(|error| error.table(&prepared.config.name))?;
@@ -71,24 +82,31 @@ fn look_at(
 
 /// Every stamp is one, to its last character; those of keys that are excluded may be anything.
 fn check_stamps(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>) -> Result<()> {
-    let what = "look at the stamps";
+    prepared.placeholders.stamps().columns().try_for_each(|column| check_stamps_of(db, prepared, excluded, column))
+}
+
+fn check_stamps_of(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid>, column: &StampColumn) -> Result<()> {
+    let (what, name) = ("look at the stamps", quote(&column.name));
+    let filled = |text: &str| prepared.placeholders.fill(what, text);
+    let (table, id) = (filled("{MetadataTable}")?, filled("{MetadataIdColumn}")?);
+    let is_one = |stamp: ValueRef<'_>| types::cell_of(column.sql_type, stamp).is_ok();
     let mut odd = false;
-    let stamps = "SELECT m.{MetadataModifiedOnCol} FROM {MetadataTable} AS m";
-    look_at(db, prepared, what, stamps, |row| {
-        odd |= !is_stamp_or_null(row.get_ref(0)?);
+    look_at_filled(db, prepared, what, &format!("SELECT m.{name} FROM {table} AS m"), |row| {
+        odd |= !is_one(row.get_ref(0)?);
         Ok(Ok(()))
     })?;
     if !odd {
         return Ok(());
     }
-    let with_keys = "SELECT m.{MetadataModifiedOnCol}, m.{MetadataIdColumn} FROM {MetadataTable} AS m";
-    look_at(db, prepared, what, with_keys, |row| {
+    let with_keys = format!("SELECT m.{name}, m.{id} FROM {table} AS m");
+    look_at_filled(db, prepared, what, &with_keys, |row| {
         let (stamp, id) = (row.get_ref(0)?, row.get_ref(1)?);
         let key = key_id::id_of(prepared.config.key_type, id);
-        if is_stamp_or_null(stamp) || key.is_some_and(|key| excluded.contains(&key)) {
+        if is_one(stamp) || key.is_some_and(|key| excluded.contains(&key)) {
             return Ok(Ok(()));
         }
-        Ok(Err(odd_stamp(&prepared.config, stamp, key.ok_or_else(|| shown(id)))))
+        let form = (column.name.as_str(), form_of(column.kind));
+        Ok(Err(odd_stamp(&prepared.config, form, stamp, key.ok_or_else(|| shown(id)))))
     })
 }
 
@@ -202,10 +220,24 @@ pub(super) fn check_deletions(db: &Database, table: &TableConfig, scope: Scope) 
     Ok(())
 }
 
-/// A stamp that is none, of a key of the metadata by its id, or of one that has none and is shown so.
-pub(super) fn odd_stamp(config: &TableConfig, stamp: ValueRef<'_>, key: Result<Guid, String>) -> Error {
-    let error = Error::config(format!("the ModifiedOn {} is no time of the form {FORM}", shown(stamp)));
-    let error = error.table(&config.name).column(&config.metadata_modified_on_column);
+fn form_of(kind: StampKind) -> &'static str {
+    match kind {
+        StampKind::PointInTime => FORM,
+        StampKind::Instant => "YYYY-MM-DDTHH:MM:SS.fffffff+HH:MM, the moment in UTC and behind it the offset",
+        StampKind::Day => "YYYY-MM-DD",
+    }
+}
+
+/// A stamp that is none, of a key of the metadata by its id, or of one that has none and is shown so; its column, and the form
+/// that it should have.
+pub(super) fn odd_stamp(
+    config: &TableConfig,
+    (column, form): (&str, &str),
+    stamp: ValueRef<'_>,
+    key: Result<Guid, String>,
+) -> Error {
+    let error = Error::config(format!("the stamp {} in {column} is no time of the form {form}", shown(stamp)));
+    let error = error.table(&config.name).column(column);
     match key {
         Ok(key) => {
             let hint = format!("write it in this form, or {}", way_out(config, key));

@@ -4,12 +4,14 @@ use super::chunks::{self, ChunkedColumns, large_bytes};
 use super::database::Database;
 use super::errors::failed;
 use super::sql::{filled, quote};
-use super::{catalog, filter, key_id, rowid};
+use super::{catalog, filter, key_id, rowid, stamp};
 use crate::error::{Error, Kind, Result};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::name::TableName;
+use crate::model::stamp::Stamps;
 use crate::model::table::{ChangedScript, TableConfig};
+use crate::model::time::Timestamp;
 use crate::scripts;
 use crate::scripts::statement::statement;
 use rusqlite::types::Value;
@@ -27,6 +29,7 @@ pub(super) struct Placeholders {
     table: TableName,
     values: BTreeMap<&'static str, Option<String>>,
     chunked: ChunkedColumns,
+    stamps: Stamps,
 }
 
 /// What may stand behind `@` in a script.
@@ -40,6 +43,7 @@ impl Placeholders {
         let column = |name: &Option<String>| name.as_deref().map(quote);
         let listed = |each: &dyn Fn(&Column) -> String| columns.iter().map(each).collect::<Vec<_>>().join(", ");
         let chunked = chunks::chunked(db, config, columns)?;
+        let stamps = Stamps::find(config, &catalog::table_columns(db, &config.metadata)?)?;
         let unit = column(&config.metadata_business_unit_column);
         let filter = filter::filter_condition(db, config)?;
         let in_units = match (&unit, &business_units, column(&config.business_unit_id_column)) {
@@ -48,7 +52,8 @@ impl Placeholders {
         };
         let in_scope = format!("({in_units} AND {filter})");
         let metadata = catalog::resolve(db, &config.metadata)?;
-        let of_metadata = |name: &str| metadata_value(config, name, &metadata, &in_scope);
+        let of_metadata =
+            |name: &str| metadata_value(config, name, (&metadata, &stamp::value_in_run(&stamps)), &in_scope);
         let value = |column: &Column| match config.metadata_column_of(&column.name) {
             Some(name) => of_metadata(name),
             None => chunked.value(column),
@@ -69,7 +74,8 @@ impl Placeholders {
             ("ParentPathColumn", column(&config.parent_path_column)),
             ("ParentPath", Some(column(&config.parent_path_column).map_or("NULL".into(), |path| format!("s.{path}")))),
             ("MetadataIdColumn", Some(quote(&config.metadata_id_column))),
-            ("MetadataModifiedOnCol", Some(quote(&config.metadata_modified_on_column))),
+            // Where a stamp is more than this column, scripts have to say ModifiedOn.
+            ("MetadataModifiedOnCol", stamps.is_plain().then(|| quote(&config.metadata_modified_on_column))),
             ("MetadataBusinessUnitCol", unit.clone()),
             ("BusinessUnitIdColumn", column(&config.business_unit_id_column)),
             ("BusinessUnit", Some(unit.map_or("NULL".into(), |unit| format!("m.{unit}")))),
@@ -84,7 +90,19 @@ impl Placeholders {
         ]);
         let of_keys = key_id::placeholders(config.key_type);
         values.extend(of_keys.map(|(name, text)| (name, Some(text.to_owned()))));
-        Ok(Self { table: config.name.clone(), values, chunked })
+        values.extend(stamp::placeholders(&stamps).map(|(name, text)| (name, Some(text))));
+        Ok(Self { table: config.name.clone(), values, chunked, stamps })
+    }
+
+    /// The columns of the stamp.
+    pub(super) fn stamps(&self) -> &Stamps {
+        &self.stamps
+    }
+
+    /// For statements that belong to no run, at this time in the table's clock.
+    pub(super) fn outside_of_runs(self, now: Timestamp) -> Self {
+        let stamp = stamp::value_at(&self.stamps, now);
+        self.with("ModifiedOn", stamp)
     }
 
     /// See [`ChunkedColumns`].
@@ -123,7 +141,8 @@ impl Placeholders {
                 Some(None) => {
                     return Err(wrong(format!(
                         "the script {script} uses {{{name}}} in line {line}, which the configuration of this table leaves empty"
-                    )));
+                    ))
+                    .hint(empty_hint(name)));
                 }
                 None => {
                     let known: Vec<&str> = self.values.keys().copied().collect();
@@ -142,7 +161,7 @@ impl Placeholders {
 
 /// The value of a column of the metadata that comes along with the row `s`. Nothing for a row of another unit, of which no row is
 /// in scope (rule 7).
-fn metadata_value(config: &TableConfig, name: &str, metadata: &str, in_scope: &str) -> String {
+fn metadata_value(config: &TableConfig, name: &str, (metadata, stamp): (&str, &str), in_scope: &str) -> String {
     let of_unit = config.metadata_business_unit_column.as_deref();
     let of_unit = of_unit.map_or(String::new(), |unit| format!(" AND m.{} IS f.BusinessUnit", quote(unit)));
     let then: String = config.metadata_columns.iter().map(|name| format!(", m.{} DESC", quote(name))).collect();
@@ -155,10 +174,20 @@ fn metadata_value(config: &TableConfig, name: &str, metadata: &str, in_scope: &s
             ("Key", &quote(&config.key_column)),
             ("InScope", in_scope),
             ("OfUnit", &of_unit),
-            ("ModifiedOn", &quote(&config.metadata_modified_on_column)),
+            ("Stamp", stamp),
             ("Then", &then),
         ],
     )
+}
+
+fn empty_hint(name: &str) -> &'static str {
+    match name {
+        "MetadataModifiedOnCol" => {
+            "the stamp of this table is more than that column: write {ModifiedOn} in place of m.{MetadataModifiedOnCol}, and \
+             {InWindow} and the like for conditions on it, as the shared scripts do"
+        }
+        _ => "correct the script in the script table",
+    }
 }
 
 /// Runs a filled template of a table, which may do what templates may. Returns the rows that it changed.

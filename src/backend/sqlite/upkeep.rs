@@ -3,6 +3,7 @@
 use super::database::Database;
 use super::engine::Engine;
 use super::errors::failed;
+use super::sql::quote;
 use super::{config, drift, marker, prune, samples, servers, start};
 use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{PrunedTable, Retention};
@@ -10,6 +11,7 @@ use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_ad
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::drift::{SchemaDrift, listed};
+use crate::model::name::TableName;
 use crate::model::run::Fence;
 use crate::model::table::TableConfig;
 use crate::scripts;
@@ -165,23 +167,37 @@ fn table_advice(engine: &mut Engine<'_>, table: &TableConfig) -> Vec<Advice> {
         }
         Err(error) => found.push(advice(severity, &table.name, error.to_string(), error.what_to_do())),
     }
-    let stamps = [table.metadata_modified_on_column.as_str()];
-    let ids = [table.metadata_id_column.as_str()];
-    let keys = [table.key_column.as_str()];
-    let wanted = [(&table.source, &keys), (&table.metadata, &stamps), (&table.metadata, &ids)];
-    for (name, [column]) in wanted {
-        if has_index(engine.db, name, column) == Ok(false) {
-            let text = format!("no index of {name} begins with {column}, so every batch reads the whole table");
-            let schema = engine.db.schema_of(&name.db);
-            let todo =
-                format!("CREATE INDEX {schema}.\"IX_{}_{column}\" ON \"{}\" (\"{column}\")", name.table, name.table);
-            found.push(advice(Severity::Warning, &table.name, text, Some(&todo)));
-        }
-    }
+    // One index for both columns of a stamp: where the first is NULL, its rows are in the order of the second.
+    let wanted = [
+        (&table.source, (&table.key_column, None)),
+        (&table.metadata, (&table.metadata_modified_on_column, table.metadata_created_on_column.as_ref())),
+        (&table.metadata, (&table.metadata_id_column, None)),
+    ];
+    found.extend(wanted.into_iter().filter_map(|(name, columns)| index_advice(engine.db, table, name, columns)));
     found
 }
 
-/// Whether an index begins with this column; `Err` where the catalog does not say.
-fn has_index(db: &Database, table: &crate::model::name::TableName, column: &str) -> std::result::Result<bool, ()> {
-    db.query_one(HAS_INDEX, (&table.table, db.schema_name(&table.db), column)).map_err(drop)
+/// Whether an index begins with a column, and goes on with another.
+fn index_advice(
+    db: &Database,
+    table: &TableConfig,
+    name: &TableName,
+    (first, second): (&String, Option<&String>),
+) -> Option<Advice> {
+    let columns: Vec<&str> = std::iter::once(first).chain(second).map(String::as_str).collect();
+    if has_index(db, name, first, second) != Ok(false) {
+        return None;
+    }
+    let listed = columns.join(", ");
+    let text = format!("no index of {name} begins with {listed}, so every batch reads the whole table");
+    let schema = db.schema_of(&name.db);
+    let quoted: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+    let index = quote(&format!("IX_{}_{}", name.table, columns.join("_")));
+    let todo = format!("CREATE INDEX {schema}.{index} ON {} ({})", quote(&name.table), quoted.join(", "));
+    Some(advice(Severity::Warning, &table.name, text, Some(&todo)))
+}
+
+/// Whether an index begins so; `Err` where the catalog does not say.
+fn has_index(db: &Database, table: &TableName, first: &str, second: Option<&String>) -> std::result::Result<bool, ()> {
+    db.query_one(HAS_INDEX, (&table.table, db.schema_name(&table.db), first, second)).map_err(drop)
 }

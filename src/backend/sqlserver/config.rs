@@ -17,7 +17,7 @@ const SQL: &str = include_str!("../../../sql/sqlserver/config.sql");
 const ADD_WATERMARK: &str = statement(SQL, "add_watermark");
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 37] = [
+const COLUMNS: [&str; 38] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -54,6 +54,7 @@ const COLUMNS: [&str; 37] = [
     "SchemaDrift",
     "ExcludedColumns",
     "MetadataColumns",
+    "MetadataCreatedOnCol",
     // The last, which is looked up and never written.
     "KeyType",
 ];
@@ -117,6 +118,7 @@ fn check_names(db: &mut Database, table: &TableConfig) -> Result<()> {
         (&table.source, "ParentPathColumn", table.parent_path_column.as_ref()),
         (&table.metadata, "MetadataIdColumn", Some(&table.metadata_id_column)),
         (&table.metadata, "MetadataModifiedOnCol", Some(&table.metadata_modified_on_column)),
+        (&table.metadata, "MetadataCreatedOnCol", table.metadata_created_on_column.as_ref()),
         (&table.metadata, "MetadataBusinessUnitCol", table.metadata_business_unit_column.as_ref()),
     ];
     for (place, setting, column) in named {
@@ -165,7 +167,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 36] {
+fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 37] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -204,6 +206,7 @@ fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 36] {
         table.schema_drift.as_str().into(),
         (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)).into(),
         (!table.metadata_columns.is_empty()).then(|| join_names(&table.metadata_columns)).into(),
+        table.metadata_created_on_column.as_ref().into(),
     ]
 }
 
@@ -226,11 +229,12 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         metadata: name(7)?,
         metadata_id_column: text(10)?.to_owned(),
         metadata_modified_on_column: text(11)?.to_owned(),
+        metadata_created_on_column: optional(36)?,
         metadata_business_unit_column: optional(12)?,
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?.to_owned(),
-        key_type: KeyType::from_name(text(36)?).map_err(|error| error.table(&table))?,
+        key_type: KeyType::from_name(text(37)?).map_err(|error| error.table(&table))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: u32::try_from(fields.must(20, RowFields::number)?)

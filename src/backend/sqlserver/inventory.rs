@@ -6,7 +6,7 @@ use super::key_id;
 use super::sql::{Sql, filled, quote};
 use super::staging::{self, STAGE};
 use super::values::{RowFields, cell_of, of, selected};
-use super::{catalog, config};
+use super::{catalog, config, stamp};
 use crate::backend::compatibility::named;
 use crate::backend::filter::{Dialect, condition};
 use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
@@ -47,11 +47,12 @@ impl Inventory for SourceInventory<'_> {
         &mut self,
         table: &TableConfig,
         unit: Option<Guid>,
+        now: Timestamp,
         after: Option<Guid>,
         most: u32,
     ) -> Result<Vec<InventoryRow>> {
         let path = path_type(self.db, self.columns, table)?;
-        let text = inventory_sql(self.db, table, path.as_ref(), unit, after)?;
+        let text = inventory_sql(self.db, (table, now), path.as_ref(), unit, after)?;
         let sql = Sql::new(text).with(i64::from(most)).with(&table.name);
         let mut sql = sql.with(never_captured(table)).with(Scope::from(unit).to_string());
         for value in [after, unit].into_iter().flatten() {
@@ -91,7 +92,7 @@ impl Inventory for SourceInventory<'_> {
     }
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
-        let text = of_tables(self.db, REMAINS, table)?;
+        let text = of_tables(self.db, REMAINS, table, now)?;
         let unit = scope.business_unit();
         let of_scope = if unit.is_some() { "d.BusinessUnit = @P4" } else { "d.BusinessUnit IS NULL" };
         let is_handed = if unit.is_some() { HANDED_TO_UNIT } else { "1 = 1" };
@@ -111,13 +112,13 @@ impl Inventory for SourceInventory<'_> {
         Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
     }
 
-    fn parents(&mut self, table: &TableConfig, scope: Scope, keys: &[Guid]) -> Result<Vec<ParentRow>> {
+    fn parents(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<ParentRow>> {
         let (Some(path_column), Some(parent_path)) = (&table.path_column, &table.parent_path_column) else {
             return Ok(Vec::new());
         };
         let (path, unit) = (path_type(self.db, self.columns, table)?, scope.business_unit());
         let in_scope = in_scope(self.db, table, unit.map(|_| "@P4"))?;
-        let text = of_tables(self.db, PARENTS, table)?;
+        let text = of_tables(self.db, PARENTS, table, now)?;
         let text = filled(
             &text,
             &[
@@ -149,7 +150,7 @@ impl Inventory for SourceInventory<'_> {
     }
 
     fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable> {
-        let sql = Sql::new(of_tables(self.db, WHOLE, table)?).with(&table.name).with(now);
+        let sql = Sql::new(of_tables(self.db, WHOLE, table, now)?).with(&table.name).with(now);
         let row = self.db.client.unit(|client| client.row("count over the whole table", sql.clone()))?;
         let row = row.ok_or_else(|| Error::internal("the server did not count"))?;
         let fields = RowFields::of(&row);
@@ -218,14 +219,14 @@ fn never_captured(table: &TableConfig) -> Guid {
 }
 
 /// A script with the names of a table and its metadata.
-fn of_tables(db: &mut Database, text: &str, table: &TableConfig) -> Result<String> {
+fn of_tables(db: &mut Database, text: &str, table: &TableConfig, now: Timestamp) -> Result<String> {
     let values = [
         ("SourceTable", &catalog::resolve(&mut db.client, &table.source)?),
         ("MetadataTable", &catalog::resolve(&mut db.client, &table.metadata)?),
         ("SourceHint", &catalog::read_hint(&mut db.client, &table.source)?.to_owned()),
         ("KeyColumn", &quote(&table.key_column)),
         ("MetadataIdColumn", &quote(&table.metadata_id_column)),
-        ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
+        ("ModifiedOn", &stamp::value_at(db, table, now)?),
     ];
     let text = key_id::with_keys(table.key_type, text);
     Ok(filled(&text, &values.map(|(name, value)| (name, value.as_str()))))
@@ -258,7 +259,7 @@ fn path_type(
 
 fn inventory_sql(
     db: &mut Database,
-    table: &TableConfig,
+    (table, now): (&TableConfig, Timestamp),
     path: Option<&Column>,
     unit: Option<Guid>,
     after: Option<Guid>,
@@ -275,7 +276,7 @@ fn inventory_sql(
         ("MetadataTable", &catalog::resolve(&mut db.client, &table.metadata)?),
         ("KeyColumn", &quote(&table.key_column)),
         ("MetadataIdColumn", &quote(&table.metadata_id_column)),
-        ("MetadataModifiedOnCol", &quote(&table.metadata_modified_on_column)),
+        ("ModifiedOn", &stamp::value_at(db, table, now)?),
         ("After", &after_text),
         ("InScope", &in_scope),
         ("Path", &path),

@@ -51,6 +51,7 @@ mod session;
 mod slices;
 mod sql;
 mod staging;
+mod stamp;
 mod stream;
 mod take_back;
 mod target;
