@@ -3,6 +3,7 @@
 
 use super::canonical;
 use super::compacted::compacted_run_id;
+use super::known::KNOWN_CONTENT;
 use super::layout::{PayloadFile, PayloadPath, TableFolder};
 use super::manifest::{BundleKind, ColumnInfo, FileInfo, FileRole, HALF_OPEN, Manifest, TableInfo};
 use super::version::{FORMAT_URI_BASE, FormatVersion};
@@ -18,8 +19,8 @@ use std::collections::HashSet;
 /// Each table of a compacted bundle notes all of its inputs, here and in targets.
 const MOST_INPUTS_OF_TABLES: usize = 1_000_000;
 
-/// Requirements that this program knows: none so far.
-const KNOWN_REQUIREMENTS: [&str; 0] = [];
+/// Requirements that this program knows.
+const KNOWN_REQUIREMENTS: [&str; 1] = [KNOWN_CONTENT];
 
 /// What says whether a manifest can be read, whatever else it holds.
 #[derive(Deserialize)]
@@ -128,6 +129,7 @@ fn content(manifest: &Manifest) -> Result<()> {
     if manifest.tables.is_empty() {
         return Err(Error::verification("it lists no table"));
     }
+    manifest.check_known_content()?;
     let mut names = HashSet::new();
     for pair in manifest.tables.windows(2) {
         if pair[0].table_folder()? >= pair[1].table_folder()? {
@@ -157,6 +159,7 @@ fn check_table(table: &TableInfo) -> Result<()> {
         return bad("lag_only and active_transaction_floor contradict each other");
     }
     check_columns(table)?;
+    table.check_known_list()?;
     check_files(table, &folder)?;
     check_counts(table)
 }

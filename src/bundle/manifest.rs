@@ -5,6 +5,7 @@
 //! its version, its limits and its paths were checked (`check`).
 
 use super::canonical::few;
+use super::known::KnownContent;
 use super::layout::{BundleName, TableFolder, data_path};
 use super::masked::MaskedInfo;
 use super::missing::Missing;
@@ -224,6 +225,9 @@ pub struct TableInfo {
     /// What it was compacted without.
     #[serde(default, skip_serializing_if = "Missing::is_empty")]
     pub missing: Missing,
+    /// Values that are left out, by the bundle that holds them, sorted by its root digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<20_000, _, _>")]
+    pub known_content: Vec<KnownContent>,
     /// The file of the slice's DDL.
     pub schema_file: String,
     /// The table's files under `data/`, by path.

@@ -72,6 +72,10 @@ fn table_text(table: &TableInfo) -> Text {
         let rows = if role == FileRole::Blob { files } else { rows };
         let _ = writeln!(text, "  {name:<14} {rows} in {}, {}", counted(files, "file", "files"), bytes(size));
     }
+    for known in &table.known_content {
+        let values = counted(known.values, "value", "values");
+        let _ = writeln!(text, "  left out   {values}, {}, that {} holds", bytes(known.bytes), known.root_sha256);
+    }
     for script in &table.changed_scripts {
         let _ =
             writeln!(text, "  changed    not the shipped script: {}, SHA-256 {}", clean(&script.name), script.sha256);

@@ -24,6 +24,9 @@ pub(super) fn tables(bundles: &[Bundle]) -> Result<BTreeMap<TableName, Parts<'_>
     let Some(first) = bundles.first() else {
         return Err(Error::usage("there is no bundle to compact"));
     };
+    for bundle in bundles {
+        bundle.manifest().check_whole_values("a compaction").map_err(|error| error.file(bundle.path()))?;
+    }
     let source_id = |bundle: &Bundle| bundle.manifest().run.source_id;
     if let Some(other) = bundles.iter().find(|bundle| source_id(bundle) != source_id(first)) {
         return Err(Error::usage("these bundles come from several sources, and make no chain")
@@ -147,6 +150,7 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
     info.window.lag_only = lag_only;
     info.window.active_transaction_floor = info.window.active_transaction_floor.filter(|_| !lag_only);
     info.previous = first.previous;
+    info.known_content = Vec::new();
     info.missing = missing_between(parts.iter().copied());
     let units: BTreeSet<Guid> = parts.iter().flat_map(|(_, table)| table.new_business_units.clone()).collect();
     info.new_business_units = units.into_iter().collect();

@@ -26,6 +26,8 @@ pub enum Deviation {
     MissingParent,
     /// A row is not deeper than its parent.
     WrongDepth,
+    /// A value is left out, and what is said of it is wrong.
+    BadKnownContent,
     /// A row is listed as one without parent, and is not there; or a parent as absent, and is.
     WrongAbsentParent,
 }

@@ -13,6 +13,7 @@ use crate::model::id::Guid;
 use crate::model::key::{KeyType, ShownKey, path_order};
 use crate::model::run::{Scope, Step, TableCounts};
 use crate::model::version::Version;
+use std::collections::BTreeMap;
 
 /// Where a row stands: depth, path, and what its key is sorted by.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,8 @@ pub struct Tally {
     pub early: u64,
     /// Rows of steps 1 and 3 from before the window, or without a stamp.
     pub late: u64,
+    /// Values that are left out, and their bytes, by the bundle that holds them.
+    pub known: BTreeMap<Sha256, (u64, u64)>,
 }
 
 impl Tally {
@@ -39,15 +42,30 @@ impl Tally {
         self.steps.iter_mut().zip(other.steps).for_each(|(sum, steps)| *sum += steps);
         self.early += other.early;
         self.late += other.late;
+        other.known.iter().for_each(|(root, found)| self.add_known(*root, *found));
+    }
+
+    fn add_known(&mut self, root: Sha256, (values, bytes): (u64, u64)) {
+        let sum = self.known.entry(root).or_default();
+        *sum = (sum.0.saturating_add(values), sum.1.saturating_add(bytes));
     }
 }
 
 impl Tally {
-    /// Says where rows are not as many as the manifest counts; those before the window deviate otherwise.
-    pub fn check(&self, said: &TableCounts, report: &mut dyn FnMut(D, String)) {
-        for (deviation, what, found, said) in self.counted(said) {
+    /// Says where rows, or values that are left out, are not as many as the manifest counts; rows before the window deviate
+    /// otherwise.
+    pub fn check(&self, table: &TableInfo, report: &mut dyn FnMut(D, String)) {
+        for (deviation, what, found, said) in self.counted(&table.counts) {
             if found != said {
                 report(deviation, format!("{found} {what}, where the manifest says {said}"));
+            }
+        }
+        for known in &table.known_content {
+            let (values, bytes) = self.known.get(&known.root_sha256).copied().unwrap_or_default();
+            if (values, bytes) != (known.values, known.bytes) {
+                let said = format!("the manifest says {} of {} bytes", known.values, known.bytes);
+                let held = format!("because the bundle {} holds them", known.root_sha256);
+                report(D::WrongCount, format!("{values} values of {bytes} bytes are left out {held}, where {said}"));
             }
         }
     }
@@ -134,6 +152,7 @@ impl<'b> RowRules<'b> {
         let key = batch.key(row)?;
         for column in &self.hashed {
             self.content(batch, (row, *column), key, report)?;
+            self.left_out(batch, (row, *column), (key, &mut walk.tally), report)?;
         }
         let int = |column| match batch.cell(row, column)? {
             Cell::Int(value) => Ok(value),
@@ -171,6 +190,9 @@ impl<'b> RowRules<'b> {
         report: &mut dyn FnMut(D, String),
     ) -> Result<()> {
         let said = batch.content_sha256(row, column)?;
+        if batch.known_ref(row, column)?.is_some() {
+            return Ok(());
+        }
         let found = match batch.cell(row, column)? {
             Cell::Null => None,
             Cell::Bytes(bytes) => Some(Sha256::of(bytes)),
@@ -186,6 +208,36 @@ impl<'b> RowRules<'b> {
             );
             report(D::WrongContentHash, detail);
         }
+        Ok(())
+    }
+
+    /// A value that is left out has a hash, and a bundle that the manifest names.
+    fn left_out(
+        &self,
+        batch: &BatchRows,
+        (row, column): (usize, usize),
+        (key, tally): (Guid, &mut Tally),
+        report: &mut dyn FnMut(D, String),
+    ) -> Result<()> {
+        let Some(known) = batch.known_ref(row, column)? else { return Ok(()) };
+        let name = &batch.plan().columns()[column].name;
+        let mut bad = |what: String| {
+            let key = self.key_type.shown(key);
+            report(D::BadKnownContent, format!("column {name}, key {key}: the value is left out, and {what}"));
+        };
+        if batch.cell(row, column)? != Cell::Large(known.bytes) {
+            bad("is there".to_owned());
+        }
+        match batch.content_sha256(row, column)? {
+            None => bad("its hash is not said".to_owned()),
+            Some(content) if content == Sha256::of(&[]) => bad("its hash is that of an empty value".to_owned()),
+            Some(_) => {}
+        }
+        if self.table.known_content_of(known.root_sha256).is_none() {
+            bad(format!("the bundle {} that holds it is not in the manifest", known.root_sha256));
+            return Ok(());
+        }
+        tally.add_known(known.root_sha256, (1, known.bytes));
         Ok(())
     }
 

@@ -74,7 +74,7 @@ impl<'b> TableWalk<'b> {
     pub fn finish(&mut self) -> Result<()> {
         let Some(closure) = &mut self.closure else { return Ok(()) };
         first_of(self.bundle, |report| {
-            self.rows.tally.check(&self.table.counts, report);
+            self.rows.tally.check(self.table, report);
             closure.finish(report)
         })
     }

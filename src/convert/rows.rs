@@ -10,6 +10,7 @@ use crate::model::cell::{Cell, RowSource};
 use crate::model::column::{DELTA_MODIFIED_ON, DELTA_REASON};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::known::KnownRef;
 use crate::model::slice::DeletionReason;
 use crate::model::time::Timestamp;
 use crate::model::value_range;
@@ -188,6 +189,33 @@ impl BatchRows {
         Ok((!array.is_null(row)).then(|| array.value(row)))
     }
 
+    /// What a row says of a value that is left out; `None` for one that is here. Only values with a content hash are left
+    /// out.
+    ///
+    /// # Errors
+    /// Internal, if there is no such column.
+    pub fn known_ref(&self, row: usize, column: usize) -> Result<Option<KnownRef>> {
+        let planned = self.plan.planned().get(column);
+        match planned.filter(|planned| planned.content_sha256.is_some() && planned.blob_ref.is_some()) {
+            Some(_) => Ok(self.blob_ref(row, column)?.and_then(KnownRef::parse)),
+            None => Ok(None),
+        }
+    }
+
+    /// All values that are left out: row, column, and what is said of them.
+    ///
+    /// # Errors
+    /// None that a checked batch could cause.
+    pub fn known_refs(&self) -> Result<Vec<(usize, usize, KnownRef)>> {
+        let mut found = Vec::new();
+        for column in 0..self.plan.columns().len() {
+            for row in 0..self.rows() {
+                found.extend(self.known_ref(row, column)?.map(|known| (row, column, known)));
+            }
+        }
+        Ok(found)
+    }
+
     /// All values that lie in `blob/`.
     ///
     /// # Errors
@@ -199,6 +227,9 @@ impl BatchRows {
                 continue;
             }
             for row in 0..self.rows() {
+                if self.known_ref(row, column)?.is_some() {
+                    continue;
+                }
                 if let Some(reference) = self.blob_ref(row, column)? {
                     // A longer one is none. What comes in a part is not said in full.
                     let reference = reference.chars().take(REFERENCE_BYTES + 1).collect();
@@ -276,6 +307,10 @@ impl BatchRows {
                 return text.map(Cell::Text).map_err(|_| self.bad(row, column, "not UTF-8".to_owned()));
             }
             None => {}
+        }
+        // Of a value that is left out only this is known.
+        if let Some(known) = self.known_ref(row, column)? {
+            return Ok(Cell::Large(known.bytes));
         }
         if planned.blob_ref.is_some() && self.blob_ref(row, column)?.is_some() {
             return Err(Error::internal("a value that lies in blob/ was not supplied").column(&planned.column.name));

@@ -158,6 +158,7 @@ impl Exporter<'_> {
             new_business_units: report.new_business_units.clone(),
             changed_scripts: self.backend.changed_scripts(&config)?,
             missing: Missing::default(),
+            known_content: Vec::new(),
             schema_changes,
             excluded_columns: config.excluded_columns.clone(),
             accepted_hidden: config.hidden().map(str::to_owned).collect(),

@@ -11,6 +11,7 @@ pub mod drift;
 pub mod filter;
 pub mod id;
 pub mod key;
+pub mod known;
 pub mod memory;
 pub mod metadata_columns;
 pub mod name;

@@ -236,5 +236,8 @@ fn open(bundles: &[PathBuf], access: &Access) -> Result<Vec<Bundle>> {
     let bundles: Vec<Bundle> =
         bundles.iter().map(|path| Bundle::open_in(Container::open(path, access)?)).collect::<Result<_>>()?;
     Newest::of(bundles.iter().map(Bundle::manifest)).check(access.not_before)?;
+    for bundle in &bundles {
+        bundle.manifest().check_whole_values("a replay").map_err(|error| error.file(bundle.path()))?;
+    }
     Ok(bundles)
 }

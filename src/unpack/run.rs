@@ -109,6 +109,7 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
     for path in paths {
         let bundle = Bundle::open_in(Container::open(path, &options.access)?)?;
         bundle.check_file_set()?;
+        bundle.manifest().check_whole_values("unpacking it").map_err(|error| error.file(path))?;
         let source = |bundle: &Bundle| bundle.manifest().run.source_id;
         if bundles.first().is_some_and(|first| source(first) != source(&bundle)) {
             return Err(Error::usage("these bundles are not of one source").file(path).hint("unpack them apart"));

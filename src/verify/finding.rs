@@ -87,6 +87,8 @@ pub enum FindingKind {
     WrongContentHash,
     /// A value in `blob/` that a row names is not there, or cannot be read.
     BadBlob,
+    /// A value is left out because an earlier bundle holds it, and what is said of it is wrong.
+    BadKnownContent,
     /// A value in `blob/` that no row names.
     UnusedBlob,
     /// Rows are not in the order (depth, path, key).
@@ -120,6 +122,7 @@ impl From<Deviation> for FindingKind {
             Deviation::OutsideWindow => Self::OutsideWindow,
             Deviation::WrongRun => Self::WrongRun,
             Deviation::WrongUnit => Self::WrongUnit,
+            Deviation::BadKnownContent => Self::BadKnownContent,
             Deviation::InTheFuture => Self::InTheFuture,
             Deviation::WrongCount => Self::WrongCount,
             Deviation::MissingParent => Self::MissingParent,

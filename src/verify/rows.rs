@@ -178,7 +178,7 @@ impl<'a> TableCheck<'a> {
 
     fn finish(self) {
         let path = self.look.table.data_path();
-        self.tally.check(&self.look.table.counts, &mut |deviation, detail| {
+        self.tally.check(self.look.table, &mut |deviation, detail| {
             self.report.add(Finding::new(deviation.into(), Some(&path), detail));
         });
         for (reference, _) in self.look.blobs.iter().filter(|(_, used)| !used.load(Ordering::Relaxed)) {

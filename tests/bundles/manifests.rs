@@ -52,6 +52,7 @@ pub fn table_info(
         columns: plan.columns().iter().enumerate().map(info).collect(),
         new_business_units: Vec::new(),
         missing: Missing::default(),
+        known_content: Vec::new(),
         schema_changes: Vec::new(),
         excluded_columns: Vec::new(),
         accepted_hidden: Vec::new(),

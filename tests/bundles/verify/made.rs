@@ -1,12 +1,12 @@
 //! Bundles made by hand.
 
 use crate::manifests;
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, BooleanArray, RecordBatch};
 use arrow::compute::nullif;
 use blobdelta::bundle::manifest::{BundleKind, Previous};
 use blobdelta::bundle::{
-    BundleName, FileInfo, FileRole, Manifest, PartOptions, PublishForm, StagedBundle, TableInfo, TableStage,
-    compacted_run_id, create_table,
+    BundleName, FileInfo, FileRole, KNOWN_CONTENT, KnownContent, Manifest, PartOptions, PublishForm, StagedBundle,
+    TableInfo, TableStage, compacted_run_id, create_table,
 };
 use blobdelta::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use blobdelta::durable::Local;
@@ -14,11 +14,13 @@ use blobdelta::model::cell::Cell;
 use blobdelta::model::column::{Column, delta_columns};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
+use blobdelta::model::known::KnownRef;
 use blobdelta::model::name::TableName;
 use blobdelta::model::run::TableCounts;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::model::time::Timestamp;
 use blobdelta::monitor::Silent;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,6 +60,8 @@ pub enum Content {
     WrongHash(Vec<u8>),
     /// In a file of `blob/` that is not there.
     Nowhere,
+    /// Left out, because the bundle with this root digest is said to hold it.
+    Known(Vec<u8>, Sha256),
     /// Taken out of its row, with its hash left there.
     Taken(Vec<u8>),
 }
@@ -187,11 +191,16 @@ impl Made {
 
     /// Writes and publishes it.
     pub fn write(&self, out: &Path) -> PathBuf {
+        self.write_changed(out, &|_| {})
+    }
+
+    /// The same, with the fields of each batch of rows changed.
+    pub fn write_changed(&self, out: &Path, change: &dyn Fn(&mut [ArrayRef])) -> PathBuf {
         let mut staged =
             StagedBundle::create(&Local, out, BundleName::new(at(self.started), self.run_id(), 1)).unwrap();
         let ddl = create_table(&table_name(), &columns(), "stream_id").unwrap();
         let mut stage = staged.add_table(&table_name(), &ddl).unwrap();
-        let mut files = self.write_rows(&mut stage);
+        let mut files = self.write_rows(&mut stage, change);
         files.extend(self.write_tombstones(&stage));
         files.extend(self.write_absent(&stage));
         let folder = stage.folder().as_str().to_owned();
@@ -206,7 +215,7 @@ impl Made {
         if self.inputs.is_empty() { key(self.run) } else { compacted_run_id(&self.inputs) }
     }
 
-    fn write_rows(&self, stage: &mut TableStage) -> Vec<FileInfo> {
+    fn write_rows(&self, stage: &mut TableStage, change: &dyn Fn(&mut [ArrayRef])) -> Vec<FileInfo> {
         let options = PartOptions { row_group_bytes: 1, ..PartOptions::default() };
         let mut parts = stage.parts(FileRole::Rows, plan().schema(), &options).unwrap();
         let stamp = RunStamp { started_at: at(self.started), run_id: key(self.row_run) };
@@ -219,7 +228,10 @@ impl Made {
                     builder.resolve_large(slot, &reference, sha).unwrap();
                 }
             }
-            parts.write(&without_taken(&builder.finish().unwrap(), rows)).unwrap();
+            let batch = without_taken(&builder.finish().unwrap(), rows);
+            let mut columns = batch.columns().to_vec();
+            change(&mut columns);
+            parts.write(&RecordBatch::try_new(batch.schema(), columns).unwrap()).unwrap();
         }
         parts.finish().unwrap()
     }
@@ -263,12 +275,26 @@ impl Made {
         }
     }
 
+    fn known_content(&self) -> Vec<KnownContent> {
+        let mut known: BTreeMap<Sha256, KnownContent> = BTreeMap::new();
+        for row in &self.rows {
+            if let Content::Known(bytes, root_sha256) = row.content.clone() {
+                let sum = known.entry(root_sha256).or_insert(KnownContent { root_sha256, values: 0, bytes: 0 });
+                (sum.values, sum.bytes) = (sum.values + 1, sum.bytes + bytes.len() as u64);
+            }
+        }
+        known.into_values().collect()
+    }
+
     fn manifest(&self, folder: &str, files: Vec<FileInfo>) -> Manifest {
         let window = manifests::window(at(self.start), at(self.end));
         let table = manifests::table_info((&table_name(), "Files"), (folder, files), &plan(), window, self.counts());
         let previous = self.previous.map(|root_sha256| Previous { root_sha256 });
-        let tables = vec![TableInfo { previous, ..table }];
+        let known_content = self.known_content();
+        let requires = if known_content.is_empty() { Vec::new() } else { vec![KNOWN_CONTENT.to_owned()] };
+        let tables = vec![TableInfo { previous, known_content, ..table }];
         Manifest {
+            requires,
             kind: if self.inputs.is_empty() { BundleKind::Delta } else { BundleKind::Compacted },
             inputs: self.inputs.clone(),
             ..manifests::manifest(self.run_id(), at(self.started), tables)
@@ -283,6 +309,13 @@ fn without_taken(batch: &RecordBatch, rows: &[Row]) -> RecordBatch {
     let mut columns = batch.columns().to_vec();
     columns[at] = nullif(&columns[at], &is_taken).unwrap();
     RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+/// Bytes with this value in the place of the first.
+pub fn filled(bytes: &ArrayRef, first: &'static [u8]) -> ArrayRef {
+    let bytes = bytes.as_binary::<i32>();
+    let rest = (1..bytes.len()).map(|nth| bytes.is_valid(nth).then(|| bytes.value(nth)));
+    Arc::new(std::iter::once(Some(first)).chain(rest).collect::<BinaryArray>())
 }
 
 pub fn columns() -> Vec<Column> {
@@ -304,7 +337,7 @@ fn push(builder: &mut BatchBuilder, row: &Row, unit: Option<Guid>) {
     let content = match &row.content {
         Content::Null => Cell::Null,
         Content::Inline(bytes) | Content::Taken(bytes) => Cell::Bytes(bytes),
-        Content::Blob(bytes) | Content::WrongHash(bytes) => Cell::Large(bytes.len() as u64),
+        Content::Blob(bytes) | Content::WrongHash(bytes) | Content::Known(bytes, _) => Cell::Large(bytes.len() as u64),
         Content::Nowhere => Cell::Large(1),
     };
     let cells = [
@@ -324,6 +357,10 @@ fn push(builder: &mut BatchBuilder, row: &Row, unit: Option<Guid>) {
 
 fn place(stage: &mut TableStage, row: &Row, options: &PartOptions) -> (String, Sha256) {
     let bytes = match &row.content {
+        Content::Known(bytes, root) => {
+            let known = KnownRef { root_sha256: *root, bytes: bytes.len() as u64 };
+            return (known.to_string(), Sha256::of(bytes));
+        }
         Content::Blob(bytes) | Content::WrongHash(bytes) => bytes,
         _ => {
             let sha = Sha256::of(b"nothing of this bundle");

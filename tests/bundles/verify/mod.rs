@@ -6,6 +6,7 @@ mod bombs;
 mod damage;
 mod forge;
 mod guard;
+mod known;
 mod logic;
 pub mod made;
 mod malice;

@@ -1,0 +1,156 @@
+//! Bundles that leave out content which earlier bundles hold: what is said of it is well-formed, or is found; and who does
+//! not go across it refuses the bundle by name.
+
+use super::made::{Content, Made, Row, key};
+use arrow::array::{Array as _, ArrayRef, FixedSizeBinaryArray, StringArray};
+use blobdelta::bundle::{KNOWN_CONTENT, KnownContent, Manifest};
+use blobdelta::compact::{CompactOptions, compact};
+use blobdelta::durable::Local;
+use blobdelta::error::Kind;
+use blobdelta::model::digest::Sha256;
+use blobdelta::monitor::Silent;
+use blobdelta::unpack::{UnpackOptions, unpack};
+use blobdelta::verify::{FindingKind as K, VerifyLevel, VerifyReport, verify};
+use std::path::Path;
+
+/// What a test makes wrong in a manifest.
+type Spoil = fn(&mut Manifest);
+
+const TWICE: KnownContent = KnownContent { root_sha256: Sha256::from_bytes([1; 32]), values: 1, bytes: 1 };
+
+const ONE: &[u8] = b"a value that the first bundle holds";
+
+fn before() -> Sha256 {
+    Sha256::of(b"the bundle before")
+}
+
+/// A bundle that leaves out the value of one of its rows.
+fn leaning() -> Made {
+    let mut made = Made::new(2, 2000, (500, 900));
+    made.previous = Some(before());
+    made.rows = vec![
+        Row { content: Content::Known(ONE.to_vec(), before()), ..Row::root(1, Some(600), b"") },
+        Row::root(2, Some(610), b"two"),
+        Row { content: Content::Null, ..Row::root(3, Some(620), b"") },
+    ];
+    made
+}
+
+fn deep(made: &Made) -> VerifyReport {
+    let folder = tempfile::tempdir().unwrap();
+    verify(&made.write(folder.path()), VerifyLevel::Deep, &Silent).unwrap()
+}
+
+fn kinds(report: &VerifyReport) -> Vec<K> {
+    let mut kinds: Vec<K> = report.findings.iter().map(|finding| finding.kind).collect();
+    kinds.dedup();
+    kinds
+}
+
+#[test]
+fn what_is_left_out_is_in_the_manifest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = leaning().write(folder.path());
+    let report = verify(&path, VerifyLevel::Deep, &Silent).unwrap();
+    assert_eq!((report.findings, report.rows), (Vec::new(), 3));
+    let manifest = blobdelta::bundle::Bundle::open(&path).unwrap().manifest().clone();
+    assert_eq!(manifest.requires, [KNOWN_CONTENT]);
+    let known = KnownContent { root_sha256: before(), values: 1, bytes: ONE.len() as u64 };
+    assert_eq!(manifest.tables[0].known_content, [known]);
+    assert_eq!(manifest.left_out(), (1, ONE.len() as u64));
+}
+
+/// Who needs all values says so before anything is written, with what to do.
+#[test]
+fn who_needs_all_values_refuses_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, path) = (Made::sample().write(folder.path()), leaning().write(folder.path()));
+    let options = UnpackOptions::new(folder.path().join("files"));
+    let unpacked = unpack(std::slice::from_ref(&path), &options, &Local, &Silent, &mut |_| ()).unwrap_err();
+    let out = folder.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let bundles = [first, path.clone()].map(|path| blobdelta::bundle::Bundle::open(&path).unwrap()).into();
+    let compacted = compact(bundles, &Local, &out, &CompactOptions::default(), &Silent).unwrap_err();
+    for error in [unpacked, compacted] {
+        assert_eq!(error.kind(), Kind::Usage, "{error}");
+        assert!(error.to_string().contains("known-content"), "{error}");
+        assert_eq!(error.place().file.as_deref(), path.to_str());
+        assert!(error.what_to_do().unwrap().contains("--whole"));
+    }
+    assert!(!folder.path().join("files").exists() && is_empty(&out));
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().count() == 0
+}
+
+/// What rows say of values that are left out is what the manifest says.
+#[test]
+fn attack_references_that_are_not_those_of_the_manifest_are_found() {
+    let changes: [(Spoil, K); 4] = [
+        (|manifest| manifest.tables[0].known_content[0].values += 1, K::WrongCount),
+        (|manifest| manifest.tables[0].known_content[0].bytes -= 1, K::WrongCount),
+        (|manifest| manifest.tables[0].known_content[0].bytes = u64::from(u32::MAX), K::WrongCount),
+        (|manifest| manifest.tables[0].known_content[0].root_sha256 = Sha256::of(b"another"), K::BadKnownContent),
+    ];
+    for (spoil, due) in changes {
+        let report = deep(&Made { spoil, ..leaning() });
+        assert!(kinds(&report).contains(&due), "{:?}", report.findings);
+    }
+    // A reference of an ancestor that is another unit's is content all the same (rule 7).
+    let mut foreign = leaning();
+    (foreign.rows[0].step, foreign.unit) = (2, Some(key(0xB)));
+    foreign.spoil = |manifest| {
+        manifest.tables[0].scope =
+            blobdelta::bundle::manifest::ScopeText(blobdelta::model::run::Scope::BusinessUnit(super::made::key(0xA)));
+    };
+    assert!(kinds(&deep(&foreign)).contains(&K::WrongUnit));
+}
+
+/// A manifest that contradicts itself about what is left out cannot be written, and so not be read.
+#[test]
+fn attack_a_manifest_that_contradicts_itself_about_what_is_left_out_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = blobdelta::bundle::Bundle::open(&leaning().write(folder.path())).unwrap().manifest().clone();
+    assert!(good.to_bytes().is_ok());
+    let spoils: [(&str, Spoil); 7] = [
+        ("requires", |manifest| manifest.requires.clear()),
+        ("requires", |manifest| manifest.tables[0].known_content.clear()),
+        ("there are none", |manifest| manifest.tables[0].previous = None),
+        ("nothing is left out", |manifest| manifest.tables[0].known_content[0].values = 0),
+        ("without a byte", |manifest| manifest.tables[0].known_content[0].bytes = 0),
+        ("ascend", |manifest| manifest.tables[0].known_content = vec![TWICE, TWICE]),
+        ("does not know", |manifest| manifest.requires.push("known-contents".into())),
+    ];
+    for (due, spoil) in spoils {
+        let mut manifest = good.clone();
+        spoil(&mut manifest);
+        let error = std::error::Error::source(&manifest.to_bytes().unwrap_err()).unwrap().to_string();
+        assert!(error.contains(due), "{due}: {error}");
+    }
+}
+
+/// A value that is there although it is left out, or whose hash is not said, or is that of nothing.
+#[test]
+fn attack_values_that_are_half_left_out_are_found() {
+    type Change = fn(&mut [ArrayRef], &[usize; 3]);
+    let changes: [Change; 4] = [
+        |columns, [value, ..]| columns[*value] = super::made::filled(&columns[*value], b"and is here"),
+        |columns, [_, hash, _]| columns[*hash] = arrow::array::new_null_array(columns[*hash].data_type(), 3),
+        |columns, [_, hash, _]| {
+            let empty = Sha256::of(b"");
+            let array = FixedSizeBinaryArray::try_from_iter((0..3).map(|_| empty.as_bytes())).unwrap();
+            columns[*hash] = std::sync::Arc::new(array);
+        },
+        |columns, [_, _, reference]| {
+            let other = format!("known/{}/1", Sha256::of(b"nowhere"));
+            columns[*reference] = std::sync::Arc::new(StringArray::from(vec![Some(other), None, None]));
+        },
+    ];
+    for (nth, change) in changes.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = leaning().write_changed(folder.path(), &|columns| change(columns, &[3, 4, 5]));
+        let report = verify(&path, VerifyLevel::Deep, &Silent).unwrap();
+        assert!(kinds(&report).contains(&K::BadKnownContent), "{nth}: {:?}", report.findings);
+    }
+}
