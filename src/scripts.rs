@@ -95,8 +95,8 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 13,
-        since: 13,
+        version: 14,
+        since: 14,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -113,8 +113,8 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 16,
-        since: 16,
+        version: 17,
+        since: 17,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -134,7 +134,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 40,
+        version: 41,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
@@ -148,21 +148,21 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "09_BlobDeltaJobs_Servers.sql",
-        version: 6,
+        version: 7,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/09_BlobDeltaJobs_Servers.sql"),
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 11,
+        version: 12,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),
     },
     Script {
         name: "11_BlobDeltaJobs_Rights.sql",
-        version: 4,
+        version: 5,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/11_BlobDeltaJobs_Rights.sql"),

@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     SchemaDrift             TEXT NOT NULL DEFAULT 'Carry' CHECK (SchemaDrift IN ('Carry', 'Refuse')),
     ExcludedColumns         TEXT NULL,
     MetadataColumns         TEXT NULL,
+    -- Whether bundles leave out content that the chain has shipped for the same key.
+    OmitKnownContent        INTEGER NOT NULL DEFAULT 0,
     -- What the keys are, and so their ids in every column stream_id; looked up when the slice is made.
     KeyType                 TEXT NOT NULL DEFAULT 'uniqueidentifier' CHECK (KeyType IN ('uniqueidentifier', 'integer'))
 );
@@ -322,6 +324,31 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBundle (
     UNIQUE (RunId, TableName)
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaBundle_Chain ON BlobDeltaBundle (TableName, Scope, BundleId);
+
+-- Known content: what whoever has applied all bundles of a chain has, by key and column. Sha256 is that of the value, NULL where
+-- there is none to be left out; RootSha256 the bundle that holds it. ModifiedOn, RunStartedAt and RunId are the version of the
+-- row (rule 14). What a pack finds is in BlobDeltaContentAside until its bundle is recorded.
+CREATE TABLE IF NOT EXISTS BlobDeltaKnownContent (
+    TableName    TEXT COLLATE NOCASE NOT NULL,
+    Scope        TEXT NOT NULL,
+    ColumnName   TEXT NOT NULL,
+    stream_id    BLOB NOT NULL,
+    Sha256       BLOB NULL CHECK (length(Sha256) = 32),
+    RootSha256   BLOB NULL CHECK (length(RootSha256) = 32),
+    ModifiedOn   TEXT NOT NULL,
+    RunStartedAt TEXT NOT NULL,
+    RunId        BLOB NOT NULL,
+    PRIMARY KEY (TableName, Scope, ColumnName, stream_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS BlobDeltaContentAside (
+    TableName  TEXT COLLATE NOCASE NOT NULL,
+    ColumnName TEXT NOT NULL,
+    stream_id  BLOB NOT NULL,
+    Sha256     BLOB NULL,
+    RootSha256 BLOB NULL,
+    ModifiedOn TEXT NOT NULL,
+    PRIMARY KEY (TableName, ColumnName, stream_id)
+) WITHOUT ROWID;
 
 -- Rule 18: places that are others', and that rows of this scope ('all', or a business unit as text) may come to all
 -- the same, because somebody said so by name.

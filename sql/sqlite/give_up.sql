@@ -65,3 +65,7 @@ WHERE TableName = ?1 AND Scope = ?2 AND PassedByRunId = ?3
 -- name: empty_marker
 UPDATE {Schema}.BlobDeltaSlice SET RunId = NULL, RunStartedAt = NULL, WindowStart = NULL, WindowEnd = NULL,
     State = 'Empty' WHERE TargetTable = ?1 AND RunId = ?2
+
+-- name: unknown_again
+-- Content that it brought is known no more.
+DELETE FROM BlobDeltaKnownContent WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 16.
+-- 03: the job database BlobDeltaJobs. Version 17.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -39,7 +39,7 @@ BEGIN
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 16)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 17)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -153,6 +153,9 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
         ExcludedColumns         nvarchar(max) NULL,
         -- Names of columns of the metadata that come along as Meta_<name>, in the same way.
         MetadataColumns         nvarchar(max) NULL,
+        -- Whether bundles leave out content that the chain has shipped for the same key.
+        OmitKnownContent        bit NOT NULL
+            CONSTRAINT DF_BlobDeltaTableConfig_OmitKnownContent DEFAULT 0,
         CONSTRAINT PK_BlobDeltaTableConfig PRIMARY KEY (TableName)
     );
 GO
@@ -355,6 +358,34 @@ IF OBJECT_ID(N'dbo.BlobDeltaShippedKey', N'U') IS NULL
         ModifiedOn datetime2(7) NULL,
         IsWhole    bit NOT NULL,
         CONSTRAINT PK_BlobDeltaShippedKey PRIMARY KEY (TableName, Scope, stream_id)
+    );
+GO
+-- Known content: what whoever has applied all bundles of a chain has, by key and column. Sha256 is that of the value, NULL where
+-- there is none to be left out; RootSha256 the bundle that holds it. ModifiedOn, RunStartedAt and RunId are the version of the
+-- row (rule 14). What a pack finds is in BlobDeltaContentAside until its bundle is recorded.
+IF OBJECT_ID(N'dbo.BlobDeltaKnownContent', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaKnownContent (
+        TableName    nvarchar(400) NOT NULL,
+        Scope        nvarchar(36) NOT NULL,
+        ColumnName   nvarchar(128) NOT NULL,
+        stream_id    uniqueidentifier NOT NULL,
+        Sha256       varbinary(32) NULL,
+        RootSha256   varbinary(32) NULL,
+        ModifiedOn   datetime2(7) NOT NULL,
+        RunStartedAt datetime2(7) NOT NULL,
+        RunId        uniqueidentifier NOT NULL,
+        CONSTRAINT PK_BlobDeltaKnownContent PRIMARY KEY NONCLUSTERED (TableName, Scope, ColumnName, stream_id)
+    );
+GO
+IF OBJECT_ID(N'dbo.BlobDeltaContentAside', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaContentAside (
+        TableName  nvarchar(400) NOT NULL,
+        ColumnName nvarchar(128) NOT NULL,
+        stream_id  uniqueidentifier NOT NULL,
+        Sha256     varbinary(32) NULL,
+        RootSha256 varbinary(32) NULL,
+        ModifiedOn datetime2(7) NOT NULL,
+        CONSTRAINT PK_BlobDeltaContentAside PRIMARY KEY NONCLUSTERED (TableName, ColumnName, stream_id)
     );
 GO
 -- Rule 7: rows that the runs of a scope handed out while the source lacked their parent, or it was excluded. Once it is
@@ -1536,10 +1567,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 16, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 16;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 17, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 17;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 16
+SELECT N'03_BlobDeltaJobs_Schema.sql', 17
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

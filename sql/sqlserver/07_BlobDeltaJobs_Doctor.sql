@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 40.
+-- 07: a look at the whole deployment. Version 41.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 40)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 41)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -532,14 +532,14 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 16 AS Version
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 17 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 22
         UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 29
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 40
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 41
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
-        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 6
-        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 11
-        UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 4
+        UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 7
+        UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 12
+        UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 5
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
     IF EXISTS (
@@ -699,10 +699,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 40, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 40;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 41, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 41;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 40
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 41
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

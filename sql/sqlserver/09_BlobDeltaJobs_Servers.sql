@@ -1,4 +1,4 @@
--- 09: moves and copies of a job database. Version 6.
+-- 09: moves and copies of a job database. Version 7.
 --
 -- Rule 28: a job database knows the servers on which it may run, and every run on another one is refused
 -- (usp_BlobDelta_CheckServer in script 03). usp_BlobDelta_AddServer says that it moved;
@@ -8,7 +8,7 @@ SET ANSI_NULLS ON;
 GO
 USE BlobDeltaJobs;
 GO
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 6)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version > 7)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 09_BlobDeltaJobs_Servers.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -49,7 +49,7 @@ BEGIN
         (1, N'BlobDeltaBundle'), (2, N'BlobDeltaBusinessUnitWatermark'), (3, N'BlobDeltaHeldBackKey'), (4, N'BlobDeltaMissingParentsQueue'),
         (5, N'BlobDeltaRunStep'), (6, N'BlobDeltaRunScript'), (7, N'BlobDeltaRunTable'), (8, N'BlobDeltaRun'), (9, N'BlobDeltaShippedKey'),
         (10, N'BlobDeltaWindowQueue'), (11, N'BlobDeltaKnownServer'), (12, N'BlobDeltaReportedDeletion'), (13, N'BlobDeltaSharedPlace'),
-        (14, N'BlobDeltaWaivedShipment'), (15, N'BlobDeltaAbsentParent');
+        (14, N'BlobDeltaWaivedShipment'), (15, N'BlobDeltaAbsentParent'), (16, N'BlobDeltaKnownContent'), (17, N'BlobDeltaContentAside');
     SET @Old = (SELECT SourceId FROM dbo.BlobDeltaSource);
     BEGIN TRY
         BEGIN TRANSACTION;
@@ -80,7 +80,7 @@ BEGIN
             FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
             SET @TableName = (SELECT MIN(TableName) FROM dbo.BlobDeltaTableConfig WHERE TableName > @TableName);
         END;
-        WHILE @Nr < 15
+        WHILE @Nr < 17
         BEGIN
             SET @Nr = @Nr + 1;
             SET @JobTable = (SELECT JobTable FROM #Forgotten WHERE Nr = @Nr);
@@ -141,6 +141,8 @@ BEGIN
         VALUES (@RunId, @TableName, @PackNumber, @Scope, @RootSha256, @PreviousRootSha256, @Name, @Folder, dbo.ufn_BlobDelta_UtcNow(), @Columns);
         -- What this job database told since it left that chain is not in it.
         DELETE FROM dbo.BlobDeltaReportedDeletion WHERE TableName = @TableName AND Scope = @Scope AND IsDeletion = 1;
+        -- Nor does it know what content that chain has.
+        DELETE FROM dbo.BlobDeltaKnownContent WHERE TableName = @TableName AND Scope = @Scope;
         IF @Scope = N'all'
             UPDATE dbo.BlobDeltaHighWatermark SET LastHighWaterModifiedOn = @Watermark
             WHERE TableName = @TableName AND LastHighWaterModifiedOn > @Watermark;
@@ -194,10 +196,10 @@ BEGIN
     OPTION (RECOMPILE);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 6;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 7, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'09_BlobDeltaJobs_Servers.sql' AND Version <= 7;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'09_BlobDeltaJobs_Servers.sql', 6
+SELECT N'09_BlobDeltaJobs_Servers.sql', 7
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'09_BlobDeltaJobs_Servers.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 11.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 12.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 11)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 12)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -112,13 +112,55 @@ BEGIN
     EXEC sp_executesql @Sql, N'@After uniqueidentifier, @Limit int', @After = @After, @Limit = @Limit;
 END;
 GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_RememberContent', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RememberContent AS RETURN 0');
+GO
+-- Makes what a pack put aside known content of the chain, each value where its version wins (rule 14), held by the bundle with the
+-- root digest @Root; or forgets the chain, where that is NULL.
+-- The caller has the transaction open.
+ALTER PROCEDURE dbo.usp_BlobDelta_RememberContent
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @Scope nvarchar(36),
+    @Root varbinary(32)
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Started datetime2(7);
+    IF @Root IS NULL
+        DELETE FROM dbo.BlobDeltaKnownContent WHERE TableName = @TableName AND Scope = @Scope;
+    ELSE
+    BEGIN
+        SET @Started = (SELECT RunStartedAt FROM dbo.BlobDeltaRun WHERE RunId = @RunId);
+        UPDATE k SET Sha256 = a.Sha256, RootSha256 = CASE WHEN a.Sha256 IS NULL THEN NULL ELSE COALESCE(a.RootSha256, @Root) END,
+            ModifiedOn = a.ModifiedOn, RunStartedAt = @Started, RunId = @RunId
+        FROM dbo.BlobDeltaKnownContent AS k
+        INNER JOIN dbo.BlobDeltaContentAside AS a
+            ON a.TableName = k.TableName AND a.ColumnName = k.ColumnName AND a.stream_id = k.stream_id
+        WHERE k.TableName = @TableName AND k.Scope = @Scope
+            AND (a.ModifiedOn > k.ModifiedOn OR (a.ModifiedOn = k.ModifiedOn AND @Started >= k.RunStartedAt))
+        OPTION (RECOMPILE);
+        INSERT INTO dbo.BlobDeltaKnownContent (TableName, Scope, ColumnName, stream_id, Sha256, RootSha256, ModifiedOn, RunStartedAt, RunId)
+        SELECT @TableName, @Scope, a.ColumnName, a.stream_id, a.Sha256, COALESCE(a.RootSha256, @Root), a.ModifiedOn, @Started, @RunId
+        FROM dbo.BlobDeltaContentAside AS a
+        WHERE a.TableName = @TableName AND a.Sha256 IS NOT NULL
+            AND NOT EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaKnownContent AS k
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.ColumnName = a.ColumnName AND k.stream_id = a.stream_id
+            )
+        OPTION (RECOMPILE);
+    END;
+    DELETE FROM dbo.BlobDeltaContentAside WHERE TableName = @TableName;
+END;
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RecordBundle', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RecordBundle AS RETURN 0');
 GO
 -- Rule 10: notes that the slice of a table run is in a published bundle. The caller has the transaction open, so
 -- that all tables of a bundle are recorded or none. Repeated with the same root digest it does nothing.
 -- With @ShipTo the bundle is owed to that destination from this transaction on, until it was shipped there.
 -- @IsRequiredNow: nobody had said anything of RequireBundle, and it was set to 1. @KeepLease = 0: the lease is released
--- with it, so that a run that dies now leaves none. @Columns: those of the bundle's rows, a JSON array.
+-- with it, so that a run that dies now leaves none. @Columns: those of the bundle's rows, a JSON array. @KnownRoot: the
+-- root digest as bytes, where what the pack put aside is known content from now on; NULL: nothing is known of the chain any more.
 ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @RunId uniqueidentifier,
     @TableName nvarchar(400),
@@ -133,7 +175,8 @@ ALTER PROCEDURE dbo.usp_BlobDelta_RecordBundle
     @ShipTo nvarchar(2000) = NULL,
     @IsRequiredNow bit = 0 OUTPUT,
     @KeepLease bit = 1,
-    @Columns nvarchar(max) = NULL
+    @Columns nvarchar(max) = NULL,
+    @KnownRoot varbinary(32) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -159,6 +202,7 @@ BEGIN
     EXEC dbo.usp_BlobDelta_SetMarker @RunId, @TableName, N'Packed';
     UPDATE dbo.BlobDeltaTableConfig SET RequireBundle = 1 WHERE TableName = @TableName AND RequireBundle IS NULL;
     IF @@ROWCOUNT > 0 SET @IsRequiredNow = 1;
+    EXEC dbo.usp_BlobDelta_RememberContent @RunId, @TableName, @Scope, @KnownRoot;
     IF @KeepLease = 0 EXEC dbo.usp_BlobDelta_ReleaseLease @RunId, @TableName, @LeaseEpoch;
 END;
 GO
@@ -271,6 +315,8 @@ BEGIN
         WHERE k.TableName = @TableName AND k.Scope = @Scope AND q.RunId = @RunId AND q.WasWhole = 1
         OPTION (RECOMPILE);
         UPDATE dbo.BlobDeltaReportedDeletion SET PassedByRunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND PassedByRunId = @RunId;
+        DELETE FROM dbo.BlobDeltaKnownContent
+        WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         UPDATE dbo.BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = @TableName AND Scope = @Scope AND RunId = @RunId;
         SELECT @Db = d.name, @Table = c.TargetTable
         FROM dbo.BlobDeltaTableConfig AS c
@@ -370,10 +416,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 11, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 11;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 12, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 12;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 11
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 12
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 11: the role of the account that runs. Version 4.
+-- 11: the role of the account that runs. Version 5.
 --
 -- BlobDeltaRunner may start, resume, pack and look at runs, ask for keys, exclude them and log deletions. It may not write what
 -- says how a run is done: configuration, script templates, prepared scripts, the source's identity. Those are the deployer's:
@@ -13,7 +13,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version > 4)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version > 5)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 11_BlobDeltaJobs_Rights.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -40,7 +40,7 @@ BEGIN
     SELECT N'BlobDeltaBusinessUnitWatermark', 0 UNION ALL SELECT N'BlobDeltaRunTable', 0 UNION ALL SELECT N'BlobDeltaWindowQueue', 0
     UNION ALL SELECT N'BlobDeltaHeldBackKey', 0 UNION ALL SELECT N'BlobDeltaPendingKey', 0 UNION ALL SELECT N'BlobDeltaExcludedKey', 0
     UNION ALL SELECT N'BlobDeltaMissingParentsQueue', 0 UNION ALL SELECT N'BlobDeltaDeletionLog', 0 UNION ALL SELECT N'BlobDeltaShippedKey', 0
-    UNION ALL SELECT N'BlobDeltaAbsentParent', 0
+    UNION ALL SELECT N'BlobDeltaAbsentParent', 0 UNION ALL SELECT N'BlobDeltaContentAside', 0
     UNION ALL SELECT N'BlobDeltaReportedDeletion', 0 UNION ALL SELECT N'BlobDeltaSharedPlace', 0;
     -- These alone the procedures write; and the first seven say how a run is done, or where.
     INSERT INTO #Kind (Name, IsDeployers)
@@ -48,7 +48,7 @@ BEGIN
     UNION ALL SELECT N'BlobDeltaRunScript', 1 UNION ALL SELECT N'BlobDeltaSource', 1 UNION ALL SELECT N'BlobDeltaKnownServer', 1
     UNION ALL SELECT N'BlobDeltaSchemaVersion', 1 UNION ALL SELECT N'BlobDeltaIndexMade', 1 UNION ALL SELECT N'BlobDeltaHighWatermark', 1
     UNION ALL SELECT N'BlobDeltaRun', 1 UNION ALL SELECT N'BlobDeltaRunStep', 1 UNION ALL SELECT N'BlobDeltaBundle', 1
-    UNION ALL SELECT N'BlobDeltaWaivedShipment', 1;
+    UNION ALL SELECT N'BlobDeltaWaivedShipment', 1 UNION ALL SELECT N'BlobDeltaKnownContent', 1;
 END;
 GO
 GRANT SELECT ON SCHEMA::dbo TO BlobDeltaRunner;
@@ -88,10 +88,10 @@ BEGIN
 END;
 DROP TABLE #Door;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 4, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version <= 4;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version <= 5;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'11_BlobDeltaJobs_Rights.sql', 4
+SELECT N'11_BlobDeltaJobs_Rights.sql', 5
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql');
 GO
 SET NOEXEC OFF;

@@ -141,6 +141,8 @@ pub struct BundleRecord {
     pub shipped_at: Option<Timestamp>,
     /// The columns of its rows; empty where it is read from a job database.
     pub columns: Vec<Column>,
+    /// Whether what was put aside of its content is remembered; false where it is read.
+    pub remembers_content: bool,
 }
 
 /// A bundle that was recorded to be shipped, and was not yet.

@@ -6,6 +6,7 @@
 
 mod compatibility;
 mod connect;
+mod content;
 mod existing;
 mod extract;
 mod filter;
@@ -29,6 +30,7 @@ mod upkeep;
 mod versions;
 
 pub use connect::{Connection, OpenOptions};
+pub use content::{ComingValue, KnownValue};
 pub use existing::{ChainVersion, ExistingVersions};
 pub use extract::{Extract, LeaseKeeper};
 pub use inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};

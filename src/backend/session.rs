@@ -3,6 +3,7 @@
 //! A backend has a `Database`, which knows of statements and transactions, and above it the engine, the replay and the
 //! inventory, each with what it alone knows. Here is no logic.
 
+use super::content::{ComingValue, KnownValue};
 use super::existing::ExistingVersions;
 use super::extract::{Extract, LeaseKeeper};
 use super::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
@@ -161,6 +162,10 @@ impl<S: Servants> Slices for S {
         fn absent_parents(&mut self, fence: &Fence, after: Option<Guid>, limit: u32) -> Result<Vec<AbsentParent>>;
         fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>>;
         fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>>;
+        fn known_values(&mut self, fence: &Fence, scope: Scope, column: &str,
+            keys: &[Guid]) -> Result<Vec<Option<KnownValue>>>;
+        fn put_values_aside(&mut self, fence: &Fence, column: &str, values: &[ComingValue]) -> Result<()>;
+        fn clear_values_aside(&mut self, fence: &Fence) -> Result<()>;
         fn give_up(&mut self, fence: &Fence) -> Result<()>;
     }
 }
@@ -199,6 +204,7 @@ impl<S: Servants> Target for S {
         fn existing(&mut self, spec: &TargetSpec, compatibility: &TargetCompatibility, keys: &[Guid]) -> Result<Vec<ExistingVersions>>;
         fn existing_content(&mut self, spec: &TargetSpec, compatibility: &TargetCompatibility, columns: &[usize],
             keys: &[Guid]) -> Result<Vec<Option<ExistingContent>>>;
+        fn read_content(&mut self, spec: &TargetSpec, column: usize, key: Guid, out: &mut dyn Write) -> Result<u64>;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading a complete slice, and recording that it was published.
 
+use super::content::{ComingValue, KnownValue};
 use super::jobs::BundleRecord;
 use crate::error::{Error, Result};
 use crate::model::cell::CellSink;
@@ -148,13 +149,39 @@ pub trait Slices {
     fn previous_bundle(&mut self, table: &TableName, scope: Scope, run_id: Guid) -> Result<Option<PreviousBundle>>;
 
     /// Records that a bundle was published: for each of its tables a row, the marker `Packed`, and
-    /// `RequireBundle` set where nobody had said anything of it; all in one transaction, each under its
-    /// fence; and the leases released, unless they are kept for what is still to be read. Gives the tables whose
+    /// `RequireBundle` set where nobody had said anything of it; what was put aside of its content is known from then on, or
+    /// nothing of the chain is ([`BundleRecord::remembers_content`]); all in one transaction, each under its fence; and the leases released, unless they are kept for what is still to be read. Gives the tables whose
     /// `RequireBundle` was set.
     ///
     /// # Errors
     /// Superseded, with nothing written.
     fn record_bundle(&mut self, records: &[(Fence, BundleRecord)], keep_leases: bool) -> Result<Vec<TableName>>;
+
+    /// What the chain of a slice has under these keys in a column, by what was remembered of it; nothing of a key that the slice
+    /// has a deletion of.
+    ///
+    /// # Errors
+    /// Superseded; Database.
+    fn known_values(
+        &mut self,
+        fence: &Fence,
+        scope: Scope,
+        column: &str,
+        keys: &[Guid],
+    ) -> Result<Vec<Option<KnownValue>>>;
+
+    /// Puts aside what the bundle that is packed brings in a column, until it is recorded ([`Slices::record_bundle`]). Of a key
+    /// that comes twice, as a row and as a deletion, no content is known then.
+    ///
+    /// # Errors
+    /// Superseded; Database.
+    fn put_values_aside(&mut self, fence: &Fence, column: &str, values: &[ComingValue]) -> Result<()>;
+
+    /// Forgets what was put aside of a table, by a pack that did not come to its end.
+    ///
+    /// # Errors
+    /// As [`Slices::put_values_aside`].
+    fn clear_values_aside(&mut self, fence: &Fence) -> Result<()>;
 
     /// Gives up a complete slice that is in no bundle, and releases its lease: the marker is `Empty` and
     /// names no run; the scope's watermark is back where it was before the run, if it is still the run's;

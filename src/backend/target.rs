@@ -13,6 +13,7 @@ use crate::model::slice::DeletionReason;
 use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
+use std::io::Write;
 
 /// A table to replay into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,4 +323,10 @@ pub trait Target {
         columns: &[usize],
         keys: &[Guid],
     ) -> Result<Vec<Option<ExistingContent>>>;
+
+    /// Writes out the value that stands under a key in a column of large binaries, in chunks. Returns its bytes.
+    ///
+    /// # Errors
+    /// Database, also where no row stands; Io of the writer.
+    fn read_content(&mut self, spec: &TargetSpec, column: usize, key: Guid, out: &mut dyn Write) -> Result<u64>;
 }

@@ -13,6 +13,7 @@ use super::part::PartOptions;
 use crate::durable::Disk;
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
+use crate::model::known::KnownRef;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,19 @@ impl<'s> BlobWriter<'s> {
     /// Io; Config, if the value did not have the bytes that the backend had said, and so was
     /// changed while it was read.
     pub fn finish(self, expected_bytes: u64) -> Result<StoredBlob> {
+        let stored = self.finish_unless(expected_bytes, &|_| None)?;
+        stored.map_err(|_| Error::internal("a value was left out that nobody wanted to leave out"))
+    }
+
+    /// The same, unless the value with this hash is left out: then no file stays, and what is said of it is given.
+    ///
+    /// # Errors
+    /// As [`BlobWriter::finish`].
+    pub fn finish_unless(
+        self,
+        expected_bytes: u64,
+        left_out: &dyn Fn(Sha256) -> Option<KnownRef>,
+    ) -> Result<std::result::Result<StoredBlob, (KnownRef, Sha256)>> {
         let mut file = self.encoder.finish().map_err(|error| Error::io("write", &self.staging, error))?;
         let (bytes, sha256) = file.seal()?;
         if self.bytes != expected_bytes {
@@ -83,6 +97,14 @@ impl<'s> BlobWriter<'s> {
         }
         let content_sha256 = self.hasher.finish();
         let path = PayloadPath { folder: self.folder.clone(), file: PayloadFile::Blob(content_sha256) };
+        if let Some(known) = left_out(content_sha256) {
+            self.disk.remove_file(&self.staging)?;
+            // No bundle has an empty folder.
+            if let (true, Some(dir)) = (self.blobs.is_empty(), self.staging.parent()) {
+                self.disk.remove_dir(dir)?;
+            }
+            return Ok(Err((known, content_sha256)));
+        }
         if self.blobs.contains_key(&content_sha256) {
             self.disk.remove_file(&self.staging)?;
         } else {
@@ -98,7 +120,7 @@ impl<'s> BlobWriter<'s> {
             };
             self.blobs.insert(content_sha256, info);
         }
-        Ok(StoredBlob { reference: path.file.to_string(), content_sha256, content_bytes: self.bytes })
+        Ok(Ok(StoredBlob { reference: path.file.to_string(), content_sha256, content_bytes: self.bytes }))
     }
 }
 

@@ -36,8 +36,7 @@ pub struct Manifest {
     pub requires: Vec<String>,
     /// What the bundle was made from.
     pub kind: BundleKind,
-    /// Root digests of the deltas that a compacted bundle was made from, directly or by way of
-    /// other compacted bundles, ascending; none in a delta.
+    /// Root digests of the deltas that a compacted bundle was made from, by way of others too, ascending; none in a delta.
     #[serde(deserialize_with = "few::<20_000, _, _>")]
     pub inputs: Vec<Sha256>,
     /// Rule 29: how it was masked, if it was.
@@ -208,15 +207,13 @@ pub struct TableInfo {
     /// Units new in scope, whose older rows no run has taken.
     #[serde(deserialize_with = "few::<100_000, _, _>")]
     pub new_business_units: Vec<Guid>,
-    /// What the login that captured the rows did not see, and was accepted by name: columns that are masked, tables whose
-    /// rows are filtered.
+    /// What the login that captured the rows did not see, and was accepted by name: masked columns, filtered tables.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<10_000, _, _>")]
     pub accepted_hidden: Vec<String>,
     /// Script templates that are not as the program ships them, which copied the rows: as they were at packing.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<1_000, _, _>")]
     pub changed_scripts: Vec<ChangedScript>,
-    /// Rule 24: what changed about the columns since the bundle that this one follows; in a compacted bundle, since the one
-    /// before its first.
+    /// Rule 24: what changed about the columns since the bundle before; in a compacted one, since that before its first.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "few::<20_000, _, _>")]
     pub schema_changes: Vec<SchemaChange>,
     /// Columns of the source that are left out on purpose, by name.
@@ -491,8 +488,7 @@ impl Manifest {
         BundleName::new(self.run.started_at.0, self.run.run_id, self.run.pack_number)
     }
 
-    /// When the run started, in whole seconds since 1970 (never before): the time of files in
-    /// archives.
+    /// When the run started, in whole seconds since 1970 (never before): the time of files in archives.
     pub(super) fn started_seconds(&self) -> u64 {
         u64::try_from(self.run.started_at.0.unix_micros_floor().div_euclid(1_000_000)).unwrap_or(0)
     }

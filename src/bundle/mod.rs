@@ -56,6 +56,7 @@ mod hashing;
 mod keys;
 mod known;
 pub mod layout;
+mod left_out;
 pub mod manifest;
 mod masked;
 mod missing;

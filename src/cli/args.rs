@@ -482,6 +482,9 @@ pub struct DemoArgs {
     /// Make N weeks of changes after the full load, with a run after each week
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=52))]
     pub weeks: u32,
+    /// Leave content out of bundles that earlier bundles have for the same key
+    #[arg(long)]
+    pub omit_known_content: bool,
     /// Generate so many rows instead of reading files
     #[arg(long, value_name = "N", hide = true, conflicts_with = "from")]
     pub rows: Option<u64>,

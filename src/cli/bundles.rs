@@ -3,7 +3,7 @@
 
 use super::sign::SignArgs;
 use crate::bundle::{PartOptions, PublishForm, Recipients, places, threads, warn_of_passed_by};
-use crate::engine::{PackOptions, Waiver};
+use crate::engine::{ContentChoice, PackOptions, Waiver};
 use crate::error::{Error, Result};
 use crate::model::memory::Memory;
 use crate::monitor::Monitor;
@@ -122,6 +122,12 @@ pub struct PackingArgs {
     pub connections: u16,
     #[command(flatten)]
     sign: SignArgs,
+    /// Leave out content that earlier bundles of the chain have for the same key, also of tables without OmitKnownContent=1
+    #[arg(long, conflicts_with = "whole")]
+    pub omit_known_content: bool,
+    /// Leave no content out, whatever OmitKnownContent of a table says
+    #[arg(long)]
+    pub whole: bool,
 }
 
 impl PackingArgs {
@@ -139,6 +145,11 @@ impl PackingArgs {
             form: self.form.form()?,
             signer: self.sign.signer()?,
             ship_to: None,
+            content: match (self.omit_known_content, self.whole) {
+                (true, _) => ContentChoice::LeaveOut,
+                (false, true) => ContentChoice::Whole,
+                (false, false) => ContentChoice::Configured,
+            },
             waive: Waiver::default(),
         })
     }

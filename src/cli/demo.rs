@@ -20,7 +20,8 @@ pub fn run(args: &DemoArgs, to_stderr: bool, monitor: &dyn Monitor) -> Result<An
     let from = args.from.clone().unwrap_or_else(|| args.dir.join("files"));
     let into = args.into.as_deref().map(|text| args.login.connection(text)).transpose()?;
     let (dir, weeks, keep) = (args.dir.clone(), args.weeks, args.keep);
-    let options = DemoOptions { from, dir, into, rows: args.rows, weeks, keep };
+    let options =
+        DemoOptions { from, dir, into, rows: args.rows, weeks, keep, omit_known_content: args.omit_known_content };
     let is_new = args.dir.symlink_metadata().is_err();
     if shipped {
         options.check()?;

@@ -70,6 +70,7 @@ pub const FIELDS: &[Field] = &[
     },
     field!("IsActive", is_active, flag, |value: &bool| Value::from(*value)),
     field!("IncludeDeletions", include_deletions, flag, |value: &bool| Value::from(*value)),
+    field!("OmitKnownContent", omit_known_content, flag, |value: &bool| Value::from(*value)),
     field!("RequireBundle", require_bundle, |text| optional(text, flag), |value: &Option<bool>| Value::from(*value)),
     field!("AcceptedAbsentPercent", accepted_absent_percent, percent, |value: &u8| Value::from(*value)),
     field!("AcceptedOrphanPercent", accepted_orphan_percent, percent, |value: &u8| Value::from(*value)),

@@ -37,6 +37,8 @@ Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value 
   ModifiedOnIsUtc               1: ModifiedOn is in UTC; 0: in local time of the server
   IsActive                      1: runs without --table capture it; 0: they do not
   IncludeDeletions              1: ship logged deletions; 0: do not
+  OmitKnownContent              1: bundles leave out content that earlier bundles of the chain have for the same key; 0 (the
+                                default): every bundle has all content of its rows
   RequireBundle                 1: a slice may be emptied only after it was packed; 0: also before
   AcceptedAbsentPercent         accepted percentage of a window's keys without a row; above it, the table fails as suspect; 50
   AcceptedOrphanPercent         accepted percentage of children without a parent; above it, the table fails as suspect; 50

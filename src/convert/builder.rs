@@ -9,12 +9,17 @@ use super::plan::ColumnPlan;
 use super::{binary, guid, numbers, text, times};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink};
+use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::known::KnownRef;
 use crate::model::sqltype::SqlType;
 use crate::model::time::Timestamp;
 use crate::model::value_range;
-use arrow::array::{Array as _, ArrayRef, BinaryArray, FixedSizeBinaryBuilder, RecordBatch, StringBuilder};
+use arrow::array::{
+    Array as _, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryBuilder, RecordBatch, StringBuilder,
+};
+use arrow::compute::nullif;
 use std::sync::Arc;
 
 const SHA256_BYTES: i32 = 32;
@@ -43,11 +48,22 @@ pub struct LargeSlot {
     pub bytes: u64,
 }
 
+/// Key and stamp of a row of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowHead {
+    /// Its key.
+    pub key: Guid,
+    /// Its `DeltaModifiedOn`.
+    pub modified_on: Option<Timestamp>,
+}
+
 /// The companions that hash and place one large column.
 #[derive(Default)]
 struct Large {
     /// Of values in `blob/`; the others are hashed last.
     hashes: Vec<Option<Sha256>>,
+    /// Bytes of values in `blob/`.
+    sizes: Vec<u64>,
     references: Vec<Option<String>>,
 }
 
@@ -59,6 +75,10 @@ pub struct BatchBuilder {
     large: Vec<Large>,
     pending: Vec<LargeSlot>,
     key: Option<Guid>,
+    /// Where the stamp stands.
+    stamp_column: Option<usize>,
+    modified_on: Option<Timestamp>,
+    heads: Vec<RowHead>,
     next_column: usize,
     rows: usize,
     bytes: u64,
@@ -69,7 +89,26 @@ impl BatchBuilder {
     pub fn new(plan: Arc<ColumnPlan>, stamp: RunStamp) -> Self {
         let encoders = plan.planned().iter().map(|planned| encoder(planned.column.sql_type)).collect();
         let large = plan.planned().iter().map(|_| Large::default()).collect();
-        Self { plan, stamp, encoders, large, pending: Vec::new(), key: None, next_column: 0, rows: 0, bytes: 0 }
+        let stamp_column = plan.index_of(DELTA_MODIFIED_ON);
+        Self {
+            plan,
+            stamp,
+            encoders,
+            large,
+            pending: Vec::new(),
+            key: None,
+            stamp_column,
+            modified_on: None,
+            heads: Vec::new(),
+            next_column: 0,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Keys and stamps of the rows since the last batch.
+    pub fn heads(&self) -> &[RowHead] {
+        &self.heads
     }
 
     /// The rows to come are of this run.
@@ -97,7 +136,8 @@ impl BatchBuilder {
         &self.pending
     }
 
-    /// Says where such a value lies: `blob_ref` is `blob/<sha256>.zst`, `sha256` that of the value.
+    /// Says where such a value lies: `blob_ref` is `blob/<sha256>.zst`, or says which bundle holds it
+    /// ([`KnownRef`]); `sha256` is that of the value.
     ///
     /// # Errors
     /// Internal: a slot that is not pending.
@@ -109,6 +149,7 @@ impl BatchBuilder {
         self.pending.remove(at);
         let large = &mut self.large[slot.column];
         large.hashes[slot.row] = Some(sha256);
+        large.sizes[slot.row] = slot.bytes;
         large.references[slot.row] = Some(blob_ref.to_owned());
         Ok(())
     }
@@ -152,6 +193,7 @@ impl BatchBuilder {
             columns.push((values, std::mem::take(large)));
         }
         (self.rows, self.bytes) = (0, 0);
+        self.heads.clear();
         Ok(UnsealedBatch { plan: Arc::clone(&self.plan), columns })
     }
 
@@ -169,6 +211,7 @@ impl BatchBuilder {
         if planned.blob_ref.is_some() {
             self.large[column].references.push(None);
             self.large[column].hashes.push(None);
+            self.large[column].sizes.push(0);
         }
         self.bytes += match cell {
             Cell::Text(text) => text.len() as u64,
@@ -200,6 +243,41 @@ impl UnsealedBatch {
         Ok(())
     }
 
+    /// Hash and bytes of a value of a column with content hashes, once all were hashed; `None` for NULL.
+    ///
+    /// # Errors
+    /// Internal: a column without content hashes.
+    pub fn content(&self, row: usize, column: usize) -> Result<Option<(Sha256, u64)>> {
+        let (values, large) = self.hashed(column)?;
+        let bytes = if values.is_valid(row) { values.value(row).len() as u64 } else { large.sizes[row] };
+        Ok(large.hashes[row].map(|sha256| (sha256, bytes)))
+    }
+
+    /// Leaves values of a column out: of each row that of which something is given.
+    ///
+    /// # Errors
+    /// As [`UnsealedBatch::content`].
+    pub fn leave_out(&mut self, column: usize, known: &[Option<KnownRef>]) -> Result<()> {
+        let is_known: BooleanArray = known.iter().map(|known| Some(known.is_some())).collect();
+        let left = nullif(self.hashed(column)?.0, &is_known);
+        let (values, large) = &mut self.columns[column];
+        values[0] = left.map_err(|error| Error::internal("values cannot be left out of a batch").caused_by(error))?;
+        for (reference, known) in large.references.iter_mut().zip(known) {
+            if let Some(known) = known {
+                *reference = Some(known.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn hashed(&self, column: usize) -> Result<(&BinaryArray, &Large)> {
+        let none = || Error::internal("a column has no content hashes");
+        self.plan.planned().get(column).filter(|planned| planned.content_sha256.is_some()).ok_or_else(none)?;
+        let (values, large) = self.columns.get(column).ok_or_else(none)?;
+        let values = values.first().and_then(|values| values.as_any().downcast_ref::<BinaryArray>());
+        Ok((values.ok_or_else(none)?, large))
+    }
+
     /// The batch, with all hashes.
     ///
     /// # Errors
@@ -229,6 +307,9 @@ impl CellSink for BatchBuilder {
         }
         self.push(column, cell)?;
         self.next_column += 1;
+        if Some(column) == self.stamp_column {
+            self.modified_on = if let Cell::DateTime(at) = cell { Some(at) } else { None };
+        }
         if column == self.plan.key() {
             self.key = self.plan.key_type().id(cell);
         } else if let Cell::Large(bytes) = cell {
@@ -250,6 +331,7 @@ impl CellSink for BatchBuilder {
         for slot in self.pending.iter_mut().rev().take_while(|slot| slot.row == self.rows) {
             slot.key = key;
         }
+        self.heads.push(RowHead { key, modified_on: self.modified_on.take() });
         self.rows += 1;
         self.next_column = 0;
         Ok(())

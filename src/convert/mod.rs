@@ -43,6 +43,6 @@ mod times;
 mod tests;
 
 pub use adapt::adapt;
-pub use builder::{BatchBuilder, LargeSlot, RunStamp, UnsealedBatch};
+pub use builder::{BatchBuilder, LargeSlot, RowHead, RunStamp, UnsealedBatch};
 pub use plan::{ABSENT_CHILD_KEY, ABSENT_PARENT_KEY, ColumnPlan, PlannedColumn};
 pub use rows::{BatchRows, LargeRef};

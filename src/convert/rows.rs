@@ -75,6 +75,20 @@ impl BatchRows {
         Self { plan: self.plan, batch, supplied: supplied.collect() }
     }
 
+    /// The first rows and the rest.
+    pub fn split(self, at: usize) -> (Self, Self) {
+        let (first, rest) = self.supplied.into_iter().partition(|((row, _), _)| *row < at);
+        let moved = |rest: BTreeMap<(usize, usize), Supplied>| {
+            rest.into_iter().map(|((row, column), what)| ((row - at, column), what)).collect()
+        };
+        let (plan, batch) = (self.plan, self.batch);
+        let rows = batch.num_rows();
+        (
+            Self { plan: Arc::clone(&plan), batch: batch.slice(0, at), supplied: first },
+            Self { plan, batch: batch.slice(at, rows - at), supplied: moved(rest) },
+        )
+    }
+
     /// The rows that are marked, of a batch of which nothing was supplied.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ pub struct DemoOptions {
     pub weeks: u32,
     /// Whether what is made on a server stays there.
     pub keep: bool,
+    /// Whether bundles leave out content that earlier ones have.
+    pub omit_known_content: bool,
 }
 
 /// What the demo did.

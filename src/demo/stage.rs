@@ -35,6 +35,7 @@ pub(super) struct DemoStage {
     clock: Option<Arc<ManualClock>>,
     target: Connection,
     weeks: u32,
+    omits_known_content: bool,
     /// The database to replay into; that of the source, if `None`.
     pub(super) target_database: Option<String>,
 }
@@ -54,6 +55,7 @@ impl DemoStage {
                 clock: None,
                 target: connection.clone(),
                 weeks: options.weeks,
+                omits_known_content: options.omit_known_content,
                 target_database: Some(names::REPLAYED.into()),
             },
             None => Self {
@@ -61,6 +63,7 @@ impl DemoStage {
                 clock: Some(Arc::new(ManualClock::at(SystemClock.now().utc))),
                 target: Connection::Embedded(folders.target.clone()),
                 weeks: options.weeks,
+                omits_known_content: options.omit_known_content,
                 target_database: None,
             },
         }
@@ -143,6 +146,7 @@ impl DemoStage {
     /// How a table is configured here.
     pub(super) fn config(&self, table: usize) -> Result<TableConfig> {
         let mut config = names::config(table)?;
+        config.omit_known_content = self.omits_known_content;
         if self.clock.is_none() {
             config.safety_buffer_minutes = 0;
         }

@@ -1,6 +1,8 @@
 //! A complete slice into a bundle: rows, deletions, absent parents, manifest.
 
+use super::content::ChainContent;
 use super::leases::Leases;
+use super::options::ContentChoice;
 use super::packer::Packer;
 use super::route::Route;
 use crate::backend::{Backend, TableReport};
@@ -8,8 +10,8 @@ use crate::bundle::manifest::{
     BundleKind, ColumnInfo, FailedTable, HALF_OPEN, Previous, Producer, Rules, RunInfo, ScopeText, UtcTime, WindowInfo,
 };
 use crate::bundle::{
-    BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, Manifest, Missing, PartOptions, Published,
-    StagedBundle, TableInfo, TableStage, create_table,
+    BundleName, FORMAT_URI_BASE, FileInfo, FileRole, FormatVersion, KNOWN_CONTENT, Manifest, Missing, PartOptions,
+    Published, StagedBundle, TableInfo, TableStage, create_table,
 };
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp, UnsealedBatch};
 use crate::error::{Error, Result};
@@ -49,10 +51,12 @@ pub(super) fn write_bundle(
     let parts = options.parts;
     let limits = ReadLimits { bytes: parts.batch_bytes()?, rows: BATCH_ROWS, inline_bytes: parts.inline_bytes()? };
     backend.limit_memory(options.memory.databases())?;
+    let choice = options.content;
     let mut exporter = Exporter { backend: &mut **backend, leases, run, parts, limits, monitor };
     let mut tables = Vec::new();
     for (fence, report) in fences.iter().zip(&reports) {
-        let info = exporter.table(&mut staged, fence, report).map_err(|error| error.table(&fence.table))?;
+        let info =
+            exporter.table(&mut staged, (fence, number, choice), report).map_err(|error| error.table(&fence.table))?;
         tables.push(info);
     }
     let manifest = exporter.manifest(number, &fences, &reports, tables)?;
@@ -84,6 +88,7 @@ impl Exporter<'_> {
         tables: Vec<TableInfo>,
     ) -> Result<Manifest> {
         let run = self.run;
+        let leaves_out = tables.iter().any(|table| !table.known_content.is_empty());
         let is_here = |table: &TableName| fences.iter().any(|fence| fence.table == *table);
         // Only what is recorded for good, so that the same bundle can be written again.
         let packed_before: Vec<_> = self
@@ -103,7 +108,7 @@ impl Exporter<'_> {
         Ok(Manifest {
             format: format!("{FORMAT_URI_BASE}{}", FormatVersion::CURRENT.major),
             format_version: FormatVersion::CURRENT,
-            requires: Vec::new(),
+            requires: if leaves_out { vec![KNOWN_CONTENT.to_owned()] } else { Vec::new() },
             kind: BundleKind::Delta,
             masked: None,
             inputs: Vec::new(),
@@ -124,15 +129,21 @@ impl Exporter<'_> {
         })
     }
 
-    fn table(&mut self, staged: &mut StagedBundle, fence: &Fence, report: &TableReport) -> Result<TableInfo> {
+    fn table(
+        &mut self,
+        staged: &mut StagedBundle,
+        (fence, number, choice): (&Fence, u32, ContentChoice),
+        report: &TableReport,
+    ) -> Result<TableInfo> {
         let config = self.backend.table(&fence.table)?;
         let columns = self.backend.slice_columns(&config)?;
         let plan = Arc::new(ColumnPlan::rows(&columns, &config.key_column)?);
         let ddl = create_table(&config.target, &columns, &config.key_column)?;
         let mut stage = staged.add_table(&config.name, &ddl)?;
-        let mut files = self.rows(&mut stage, fence, &plan, report)?;
+        let mut content = ChainContent::begin(self.backend, (self.run, fence, number), (&config, &plan), choice)?;
+        let mut files = self.rows(&mut stage, (fence, &mut content), &plan, report)?;
         let key = &columns[plan.key()];
-        files.extend(self.tombstones(key, &mut stage, fence, report)?);
+        files.extend(self.tombstones(key, &mut stage, (fence, &content), report)?);
         if report.counts.rows() > 0 {
             files.extend(self.absent_parents(key, &mut stage, fence)?);
         }
@@ -158,7 +169,7 @@ impl Exporter<'_> {
             new_business_units: report.new_business_units.clone(),
             changed_scripts: self.backend.changed_scripts(&config)?,
             missing: Missing::default(),
-            known_content: Vec::new(),
+            known_content: content.map(ChainContent::into_sums).unwrap_or_default(),
             schema_changes,
             excluded_columns: config.excluded_columns.clone(),
             accepted_hidden: config.hidden().map(str::to_owned).collect(),
@@ -186,7 +197,7 @@ impl Exporter<'_> {
     fn rows(
         &mut self,
         stage: &mut TableStage,
-        fence: &Fence,
+        (fence, content): (&Fence, &mut Option<ChainContent<'_>>),
         plan: &Arc<ColumnPlan>,
         report: &TableReport,
     ) -> Result<Vec<FileInfo>> {
@@ -197,7 +208,7 @@ impl Exporter<'_> {
                 coming.iter().try_for_each(|batch| parts.write(&batch.seal()?))?;
                 parts.finish()
             });
-            let read = self.read_rows(stage, fence, plan, report, &batches);
+            let read = self.read_rows(stage, (fence, content), plan, report, &batches);
             drop(batches);
             let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             match read {
@@ -213,7 +224,7 @@ impl Exporter<'_> {
     fn read_rows(
         &mut self,
         stage: &mut TableStage,
-        fence: &Fence,
+        (fence, content): (&Fence, &mut Option<ChainContent<'_>>),
         plan: &Arc<ColumnPlan>,
         report: &TableReport,
         batches: &mpsc::SyncSender<UnsealedBatch>,
@@ -226,15 +237,26 @@ impl Exporter<'_> {
             let last = self.backend.read_slice(fence, after.as_ref(), self.limits, &mut builder)?;
             let Some(last) = last else { break };
             let mut bytes = builder.bytes();
+            let heads = builder.heads().to_vec();
+            let known = content.as_ref().map(|content| content.known(self.backend, &heads)).transpose()?;
             for slot in builder.pending_large().to_vec() {
                 let mut blob = stage.blob(&self.parts)?;
                 let column = &plan.columns()[slot.column].name;
                 bytes += self.backend.read_large(fence, slot.key, column, &mut blob)?;
-                let stored = blob.finish(slot.bytes)?;
-                builder.resolve_large(slot, &stored.reference, stored.content_sha256)?;
+                match (content.as_ref(), &known) {
+                    (Some(content), Some(known)) => content.place(known, (&mut builder, slot), blob)?,
+                    _ => {
+                        let stored = blob.finish(slot.bytes)?;
+                        builder.resolve_large(slot, &stored.reference, stored.content_sha256)?;
+                    }
+                }
             }
             let rows = builder.rows() as u64;
-            if !hand_on(batches, builder.take()?)? {
+            let mut batch = builder.take()?;
+            if let (Some(content), Some(known)) = (content.as_mut(), &known) {
+                content.settle(self.backend, &heads, (&mut batch, known))?;
+            }
+            if !hand_on(batches, batch)? {
                 return Ok(false);
             }
             self.monitor.event(Event::WorkDone { rows, bytes });
@@ -253,7 +275,7 @@ impl Exporter<'_> {
         &mut self,
         key: &Column,
         stage: &mut TableStage,
-        fence: &Fence,
+        (fence, content): (&Fence, &Option<ChainContent<'_>>),
         report: &TableReport,
     ) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::tombstones(key)?);
@@ -272,6 +294,9 @@ impl Exporter<'_> {
                 let unit = deletion.business_unit.map_or(Cell::Null, Cell::Guid);
                 let reason = Cell::Text(deletion.reason.as_str());
                 builder.push_row(&[cell(deletion.key), Cell::DateTime(deletion.deleted_on), unit, reason])?;
+            }
+            if let Some(content) = content {
+                content.forget(self.backend, &deletions)?;
             }
             parts.write(&builder.finish()?)?;
         }

@@ -14,6 +14,7 @@
 mod admission;
 mod adopt;
 mod backup;
+mod content;
 mod export;
 mod give_up;
 mod leases;
@@ -28,7 +29,7 @@ mod run;
 
 pub use adopt::{Adoption, adopt};
 pub use give_up::{GivenUp, give_up};
-pub use options::{PackOptions, PackReport, RunOptions, RunReport, TableRunOutcome, Waiver};
+pub use options::{ContentChoice, PackOptions, PackReport, RunOptions, RunReport, TableRunOutcome, Waiver};
 pub use pack::{PackRequest, pack};
 pub use place::{find_others, find_recorded_others, refuse_or_share};
 pub use plan::{plan, would_be_refused};

@@ -26,8 +26,22 @@ pub struct PackOptions {
     pub signer: Option<Arc<Signer>>,
     /// The destination that the bundle is recorded to be shipped to, as it was given. `shipping` does that.
     pub ship_to: Option<String>,
+    /// Whether content that the chain has is left out.
+    pub content: ContentChoice,
     /// What a run that is packed or gone on with by name was told, and these leave out.
     pub waive: Waiver,
+}
+
+/// Whether bundles leave out content that their chain has shipped for the same key (known content).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContentChoice {
+    /// As the table's `OmitKnownContent` says.
+    #[default]
+    Configured,
+    /// They do, whatever the table says.
+    LeaveOut,
+    /// They have all content, whatever the table says.
+    Whole,
 }
 
 /// Rule 18: nothing goes out unsigned or in plain that was to be signed or encrypted, or to a place that is others',
@@ -45,7 +59,15 @@ pub struct Waiver {
 impl Default for PackOptions {
     fn default() -> Self {
         let (memory, parts) = (Memory::default(), PartOptions::default());
-        Self { memory, parts, form: PublishForm::Folder, signer: None, ship_to: None, waive: Waiver::default() }
+        Self {
+            memory,
+            parts,
+            form: PublishForm::Folder,
+            signer: None,
+            ship_to: None,
+            content: ContentChoice::default(),
+            waive: Waiver::default(),
+        }
     }
 }
 

@@ -246,6 +246,7 @@ impl Packer<'_> {
                 ship_to: ship_to.map(str::to_owned),
                 shipped_at: None,
                 columns: self.backend.slice_columns(&config)?,
+                remembers_content: self.options.content.remembers(&config),
             };
             records.push((fence.clone(), record));
         }

@@ -49,6 +49,9 @@ pub fn mask(
     if let Some(masked) = bundles.iter().find(|bundle| bundle.manifest().masked.is_some()) {
         return Err(Error::usage("this bundle is masked already").file(masked.path()));
     }
+    for bundle in &bundles {
+        bundle.manifest().check_whole_values("masking").map_err(|error| error.file(bundle.path()))?;
+    }
     check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
     check_policy(&bundles, policy, secret)?;
     bundles.iter().try_for_each(Bundle::check_file_set)?;

@@ -65,6 +65,8 @@ pub struct TableConfig {
     pub is_active: bool,
     /// Whether logged deletions become tombstones.
     pub include_deletions: bool,
+    /// Whether bundles leave out content that the chain has shipped for the same key (known content).
+    pub omit_known_content: bool,
     /// Whether a complete slice may only be emptied after it was packed; `None` until somebody says so:
     /// then it may, and the first bundled run makes it `true`.
     pub require_bundle: Option<bool>,
@@ -115,6 +117,7 @@ impl TableConfig {
             excluded_stream_id: None,
             is_active: true,
             include_deletions: true,
+            omit_known_content: false,
             require_bundle: Some(true),
             accepted_hidden: None,
             accepted_absent_percent: 50,

@@ -1,8 +1,9 @@
 //! One table of one bundle into its target, part by part.
 
 use super::gap::{ReplayGap, noted};
+use super::known::TargetValues;
 use super::options::{ReplayOptions, TableReplayOutcome};
-use crate::backend::{AppliedBundle, Backend, LedgerEntry, TargetSpec, TombstoneRow};
+use crate::backend::{AppliedBundle, Backend, LedgerEntry, TargetCompatibility, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, TableInfo};
 use crate::conform::TableWalk;
 use crate::convert::{BatchRows, ColumnPlan, adapt};
@@ -11,7 +12,7 @@ use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
-use crate::rows::{PartColumns, PartRows, RowsToSkip, TableRows};
+use crate::rows::{PartColumns, PartRows, RowsToSkip, TableRows, ValueSpool};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -36,8 +37,8 @@ pub(super) struct Applier<'b> {
     written: Arc<ColumnPlan>,
     /// Bytes of a batch, about.
     pub(super) batch_bytes: u64,
-    /// Columns that the target does not take.
-    pub(super) skipped: Vec<String>,
+    /// How the target takes the rows.
+    pub(super) compatibility: TargetCompatibility,
 }
 
 impl<'b> Applier<'b> {
@@ -62,7 +63,14 @@ impl<'b> Applier<'b> {
             removes: table.files_of(FileRole::Tombstones).any(|file| file.rows != Some(0)),
         };
         let (written, batch_bytes) = (Arc::clone(&columns.plan), columns.batch_bytes);
-        Ok(Self { source: TableRows { bundle, table }, spec, columns, written, batch_bytes, skipped: Vec::new() })
+        Ok(Self {
+            source: TableRows { bundle, table },
+            spec,
+            columns,
+            written,
+            batch_bytes,
+            compatibility: TargetCompatibility::default(),
+        })
     }
 
     /// Which columns are written (rule 24); what the bundle's rows lack of them is NULL.
@@ -86,6 +94,28 @@ impl<'b> Applier<'b> {
         &self.spec
     }
 
+    /// Whether the values that the rows leave out stand in the target, of those that are not applied yet.
+    ///
+    /// # Errors
+    /// As [`TargetValues::check`].
+    pub(super) fn check_known(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<()> {
+        let ledger = match self.spec.repair {
+            true => BTreeMap::new(),
+            false => self.ledger(backend)?,
+        };
+        self.target_values().check(self.source, &ledger, backend, monitor)
+    }
+
+    fn target_values(&self) -> TargetValues<'_> {
+        TargetValues { spec: &self.spec, compatibility: &self.compatibility }
+    }
+
+    /// What the target has of the bundle, by part.
+    fn ledger(&self, backend: &mut dyn Backend) -> Result<BTreeMap<String, LedgerEntry>> {
+        let entries = backend.ledger(&self.spec, self.source.bundle.root_sha256())?;
+        Ok(entries.into_iter().map(|entry| (entry.part.clone(), entry)).collect())
+    }
+
     /// Applies what the ledger does not have yet, and notes the bundle, with what is missing before it and whether it is
     /// the first of another source.
     pub(super) fn apply(
@@ -98,11 +128,7 @@ impl<'b> Applier<'b> {
         if self.spec.repair {
             backend.forget_applied(&self.spec, bundle.root_sha256())?;
         }
-        let ledger: BTreeMap<String, LedgerEntry> = backend
-            .ledger(&self.spec, bundle.root_sha256())?
-            .into_iter()
-            .map(|entry| (entry.part.clone(), entry))
-            .collect();
+        let ledger = self.ledger(backend)?;
         let mut done = TableReplayOutcome {
             table: table.name.clone(),
             target: self.spec.target.clone(),
@@ -111,7 +137,7 @@ impl<'b> Applier<'b> {
             tombstones: 0,
             removed: 0,
             displaced: 0,
-            skipped: self.skipped.clone(),
+            skipped: self.compatibility.skipped.clone(),
             gap: whence.0.map(ReplayGap::to_string),
             reported: Vec::new(),
         };
@@ -177,18 +203,33 @@ impl<'b> Applier<'b> {
         self.open(checked, &self.columns)?.each_made(make, |rows| {
             monitor.check()?;
             let Some(rows) = rows else { return Ok(()) };
-            let (keys, versions) = (rows.keys()?, rows.versions()?);
-            let count = rows.rows() as u64;
-            applied_rows += count;
-            let entry = self.entry(backend, file, applied_rows)?;
-            let rows = RowsWithBlobs { source: self.source, rows: &rows, monitor };
-            let applied = backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
-            done.written += applied.written;
-            done.displaced += applied.displaced;
-            done.rows += count;
-            monitor.event(Event::WorkDone { rows: count, bytes: 0 });
+            for rows in TargetValues::pieces(rows)? {
+                applied_rows += rows.rows() as u64;
+                self.piece(backend, (file, applied_rows), &rows, done, monitor)?;
+            }
             Ok(())
         })
+    }
+
+    fn piece(
+        &self,
+        backend: &mut dyn Backend,
+        (file, applied_rows): (&FileInfo, u64),
+        rows: &BatchRows,
+        done: &mut TableReplayOutcome,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let (keys, versions) = (rows.keys()?, rows.versions()?);
+        let count = rows.rows() as u64;
+        let known = self.target_values().fetch(rows, backend)?;
+        let entry = self.entry(backend, file, applied_rows)?;
+        let rows = RowsWithBlobs { source: self.source, rows, known: &known, monitor };
+        let applied = backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
+        done.written += applied.written;
+        done.displaced += applied.displaced;
+        done.rows += count;
+        monitor.event(Event::WorkDone { rows: count, bytes: 0 });
+        Ok(())
     }
 
     fn absent_parents(&self, checked: CheckedFile, walk: &mut TableWalk<'_>) -> Result<()> {
@@ -278,6 +319,8 @@ impl<'b> Applier<'b> {
 struct RowsWithBlobs<'a> {
     source: TableRows<'a>,
     rows: &'a BatchRows,
+    /// Values that the rows leave out.
+    known: &'a ValueSpool,
     monitor: &'a dyn Monitor,
 }
 
@@ -287,10 +330,16 @@ impl RowSource for RowsWithBlobs<'_> {
     }
 
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
-        self.rows.cell(row, column)
+        match self.known.held((row, column)) {
+            Some(bytes) => Ok(Cell::Bytes(bytes)),
+            None => self.rows.cell(row, column),
+        }
     }
 
     fn large(&self, row: usize, column: usize) -> Result<Box<dyn Read + '_>> {
+        if let Some(known) = self.known.open((row, column)) {
+            return Ok(known);
+        }
         let Some(reference) = self.rows.blob_ref(row, column)? else {
             return Err(Error::internal("a value that lies in its row was asked for as a large one"));
         };

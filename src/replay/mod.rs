@@ -12,6 +12,7 @@ mod chain;
 mod check;
 mod gap;
 mod guard;
+mod known;
 mod options;
 mod plan;
 mod run;

@@ -86,7 +86,7 @@ fn apply_all(
             Ok((compatibility, backend.applied_bundles(spec)?))
         })?;
         work.settle_columns(&noted, &compatibility, options)?;
-        work.applier.skipped = compatibility.skipped;
+        work.applier.compatibility = compatibility;
     }
     let mut report = Outcomes::default();
     for works in works.chunk_by(|one, next| std::ptr::eq(one.bundle, next.bundle)) {
@@ -140,6 +140,11 @@ fn apply_tables(
         rows: Some(due.into_iter().sum()),
         bytes: None,
     });
+    let known = works.iter().try_for_each(|work| work.check_known(backend, monitor));
+    if let Err(error) = known {
+        monitor.event(Event::WorkFinished);
+        return Err(error);
+    }
     backend.begin_commit_group();
     let tables = works.iter().map(|work| work.apply(backend, monitor)).collect::<Result<Vec<_>>>();
     // Whatever ended it: batches that were applied are whole.

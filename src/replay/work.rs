@@ -81,6 +81,14 @@ impl TableWork<'_> {
         self.applier.spec()
     }
 
+    /// Whether the values that it leaves out stand in the target.
+    ///
+    /// # Errors
+    /// As [`Applier::check_known`].
+    pub(super) fn check_known(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<()> {
+        self.applier.check_known(backend, monitor).map_err(|error| error.file(self.bundle.path()))
+    }
+
     pub(super) fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableReplayOutcome> {
         let done = self.applier.apply(backend, (self.gap.as_ref(), self.is_other_source), monitor)?;
         Ok(TableReplayOutcome { reported: self.reported.clone(), ..done })
@@ -236,8 +244,5 @@ fn open(bundles: &[PathBuf], access: &Access) -> Result<Vec<Bundle>> {
     let bundles: Vec<Bundle> =
         bundles.iter().map(|path| Bundle::open_in(Container::open(path, access)?)).collect::<Result<_>>()?;
     Newest::of(bundles.iter().map(Bundle::manifest)).check(access.not_before)?;
-    for bundle in &bundles {
-        bundle.manifest().check_whole_values("a replay").map_err(|error| error.file(bundle.path()))?;
-    }
     Ok(bundles)
 }

@@ -20,9 +20,11 @@
 mod columns;
 mod keys;
 mod part;
+mod spool;
 mod table;
 
 pub use columns::PartColumns;
 pub use keys::{PartKeys, Wanted};
 pub use part::{PartRows, RowsToSkip};
+pub use spool::ValueSpool;
 pub use table::TableRows;

@@ -20,6 +20,7 @@ fn the_demo_on_the_fixtures_ends_equal_and_leaves_two_bundles() {
         rows: None,
         weeks: 1,
         keep: false,
+        omit_known_content: false,
     };
     let lines = Mutex::new(Vec::new());
     let narrator = |line: &str| lines.lock().unwrap().push(line.to_owned());
@@ -51,6 +52,7 @@ fn the_demo_never_writes_into_the_folder_that_it_reads() {
         rows: None,
         weeks: 1,
         keep: false,
+        omit_known_content: false,
     };
     let error = run_demo(&options, &|_| {}, &Silent).unwrap_err();
     assert_eq!(error.kind(), Kind::Usage);
@@ -67,6 +69,7 @@ fn many_small_rows_are_measured() {
         rows: Some(12_000),
         weeks: 1,
         keep: false,
+        omit_known_content: false,
     };
     let report = run_demo(&options, &|_| {}, &Silent).unwrap();
     assert_eq!(report.bundles.len(), 1);

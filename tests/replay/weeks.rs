@@ -38,7 +38,15 @@ fn weeks() -> &'static Weeks {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/files");
         let from = std::env::var_os(FILES).map_or(shipped, PathBuf::from);
         let dir = folder.path().join("demo");
-        let options = DemoOptions { from, dir: dir.clone(), into: None, rows: None, weeks: 8, keep: false };
+        let options = DemoOptions {
+            from,
+            dir: dir.clone(),
+            into: None,
+            rows: None,
+            weeks: 8,
+            keep: false,
+            omit_known_content: false,
+        };
         let report = run_demo(&options, &|_| {}, &Silent).unwrap();
         let found = report.comparison.unwrap();
         assert!(found.differences == 0 && found.due > 0, "{found:?}");

@@ -177,6 +177,7 @@ pub fn rule_8_the_record_of_a_bundle_releases_its_leases(on: &Instance) {
     world.table.require_bundle = Some(false);
     world.backend.save_table(&world.table.clone()).unwrap();
     let record = |run: &Run, table: &TableName| BundleRecord {
+        remembers_content: false,
         columns: Vec::new(),
         run_id: run.id,
         table: table.clone(),

@@ -4,8 +4,8 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
-    keys, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile, roots, scopes,
-    servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values, whose,
+    keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile, roots,
+    scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -162,6 +162,18 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_7_a_flat_table_has_step_1_alone,
         rule_13_two_hundred_levels_stand_in_order,
         a_key_column_of_another_type_is_refused,
+    }
+    known {
+        a_touch_is_not_a_change,
+        what_was_deleted_or_comes_late_is_whole,
+        a_large_value_is_left_out_without_a_file,
+        a_unit_leans_on_its_own_chain_and_an_ancestor_without_its_blob_is_no_content,
+        what_is_written_again_is_the_same_bundle,
+        options_of_a_run_outweigh_the_table,
+        a_run_that_a_wrong_clock_dated_is_forgotten_when_it_is_given_up,
+        receivers_have_what_is_left_out,
+        what_is_left_out_and_does_not_stand_is_refused_before_anything_is_applied,
+        a_row_that_was_changed_by_hand_gets_its_value_from_a_whole_bundle,
     }
     units {
         rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone,
@@ -385,6 +397,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
 pub const EMBEDDED_ALONE: &[(&str, Scenario)] = list![Scenario:
     // SQLite stores times as text, and a column takes any; on a server it is a datetime2.
     takes { rule_1_a_stamp_of_another_form_is_refused_not_missed }
+    // Many runs: on a server it would take minutes.
+    known { a_crash_leaves_no_bundle_that_leans_on_what_is_not_there }
     // A server holds its values against their types itself.
     values {
         rule_19_any_value_in_any_column_is_carried_or_refused_by_name,

@@ -25,6 +25,7 @@ mod give_up;
 mod hidden;
 mod history;
 mod keys;
+mod known;
 mod leases;
 mod left_folders;
 mod metadata;

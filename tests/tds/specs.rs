@@ -1,6 +1,8 @@
-//! Tables to replay into.
+//! Tables to replay into, and a place for rows that nobody looks at.
 
 use blobdelta::backend::{Evolve, TargetSpec};
+use blobdelta::error::Result;
+use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::column::Column;
 use blobdelta::model::key::KeyType;
 use blobdelta::model::name::TableName;
@@ -20,5 +22,18 @@ pub fn spec(table: &str, columns: &[Column]) -> TargetSpec {
         displace: false,
         removes: false,
         repair: false,
+    }
+}
+
+/// Takes rows and keeps nothing.
+pub struct Nowhere;
+
+impl CellSink for Nowhere {
+    fn cell(&mut self, _: usize, _: Cell<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<()> {
+        Ok(())
     }
 }

@@ -10,14 +10,14 @@ use crate::tds::plausible::{
     trigger, versions,
 };
 use crate::tds::reply::Reply;
-use crate::tds::specs::spec;
+use crate::tds::specs::{Nowhere, spec};
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, BundleRecord, Evolve, Handed, KeyRequest, LedgerEntry, OpenOptions, PendingShipment,
-    Retention, Sandbox, TableScan, TargetCompatibility, TargetSpec, TombstoneRow,
+    AdoptedBundle, AppliedBundle, BundleRecord, ComingValue, Evolve, Handed, KeyRequest, LedgerEntry, OpenOptions,
+    PendingShipment, Retention, Sandbox, TableScan, TargetCompatibility, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
-use blobdelta::model::cell::{Cell, CellSink, RowSource};
+use blobdelta::model::cell::{Cell, RowSource};
 use blobdelta::model::column::Column;
 use blobdelta::model::destination::{BundleForm, Destination, Seal};
 use blobdelta::model::digest::Sha256;
@@ -162,19 +162,6 @@ fn unit() -> Scope {
 /// What was sent is all that counts.
 fn tried<T>(_: Result<T>) {}
 
-/// Takes rows and keeps nothing.
-struct Nowhere;
-
-impl CellSink for Nowhere {
-    fn cell(&mut self, _: usize, _: Cell<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn end_row(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
 fn of_setting_up(session: &mut dyn Sandbox) {
     tried(session.now());
     tried(session.deploy());
@@ -261,6 +248,7 @@ fn of_bundles(session: &mut dyn Sandbox) {
     let reported = Destination { out_folder: "/out".into(), ship_to: None, form: BundleForm::Folder, seal };
     tried(session.record_destination(key(), &reported));
     let record = BundleRecord {
+        remembers_content: false,
         columns: Vec::new(),
         run_id: key(),
         table: files(),
@@ -296,6 +284,11 @@ fn of_bundles(session: &mut dyn Sandbox) {
     // As many as the endpoint says of every bulk load.
     let keys = [(key(), version), (Guid::from_bytes([9; 16]), version)];
     tried(session.adopt_keys(&files(), unit(), Handed::Whole, &keys));
+    let two = [key(), Guid::from_bytes([9; 16])];
+    let coming = two.map(|key| ComingValue { key, modified_on: now(), sha256: None, root_sha256: None });
+    tried(session.clear_values_aside(&fence()));
+    tried(session.put_values_aside(&fence(), "file_stream", &coming));
+    tried(session.known_values(&fence(), unit(), "file_stream", &two));
     tried(session.give_up(&fence()));
     tried(session.table_report(key(), &files()));
     tried(session.table_errors(key()));
@@ -494,5 +487,6 @@ fn replay(session: &mut dyn Sandbox, spec: &TargetSpec) {
     tried(session.job_databases("Copy"));
     tried(session.existing(spec, &compatibility, &keys));
     tried(session.existing_content(spec, &compatibility, &[0], &keys));
+    tried(session.read_content(spec, 0, key(), &mut std::io::sink()));
     tried(session.take_back_targets());
 }

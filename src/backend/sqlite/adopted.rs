@@ -1,6 +1,7 @@
 //! What a job database knows of a chain, and what it takes over of one that it published before it was
 //! restored from a backup.
 
+use super::content;
 use super::database::Database;
 use super::sql::broken;
 use crate::backend::servers::{AdoptedBundle, ChainRecord, Handed};
@@ -64,6 +65,8 @@ pub(super) fn adopt_all(db: &Database, table: &TableName, scope: Scope, bundles:
         "DELETE FROM BlobDeltaReportedDeletion WHERE TableName = ?1 AND Scope = ?2 AND IsDeletion",
         (table, scope.to_string()),
     )?;
+    // Nor does it know what content that chain has.
+    content::forget(db, table, scope)?;
     let lower = "SET LastHighWaterModifiedOn = ?2 WHERE TableName = ?1 AND LastHighWaterModifiedOn > ?2";
     match scope {
         Scope::All => db.execute(&format!("UPDATE BlobDeltaHighWatermark {lower}"), (table, last.watermark))?,

@@ -24,6 +24,7 @@ const REPORTED_IN_SLICE_AGAIN: &str = statement(SQL, "reported_in_slice_again");
 const UNIT_IS_NEW_AGAIN: &str = statement(SQL, "unit_is_new_again");
 const WHOLE_AGAIN: &str = statement(SQL, "whole_again");
 const UNPASS_DELETIONS: &str = statement(SQL, "unpass_deletions");
+const UNKNOWN_AGAIN: &str = statement(SQL, "unknown_again");
 const EMPTY_MARKER: &str = statement(SQL, "empty_marker");
 
 /// Why a key is pending that a run had copied whose slice was given up.
@@ -133,6 +134,7 @@ fn ask_for_ancestors_again(db: &Database, fence: &Fence, moved: &Moved) -> Resul
     let of = (&fence.table, moved.scope.to_string(), fence.run_id);
     db.execute(WHOLE_AGAIN, (&of.0, &of.1, of.2))?;
     db.execute(UNPASS_DELETIONS, (&of.0, &of.1, of.2))?;
+    db.execute(UNKNOWN_AGAIN, (&of.0, &of.1, of.2))?;
     db.execute(
         "UPDATE BlobDeltaAbsentParent SET RunId = NULL WHERE TableName = ?1 AND Scope = ?2 AND RunId = ?3",
         (&of.0, &of.1, of.2),

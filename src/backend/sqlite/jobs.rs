@@ -315,6 +315,7 @@ fn read_bundle(row: &Row<'_>) -> rusqlite::Result<BundleRecord> {
     let previous: Option<String> = row.get(5)?;
     Ok(BundleRecord {
         columns: Vec::new(),
+        remembers_content: false,
         run_id: row.get(0)?,
         table: row.get(1)?,
         pack_number: row.get(2)?,

@@ -24,6 +24,7 @@ mod chunks;
 mod claim;
 mod commit_group;
 mod config;
+mod content;
 mod database;
 mod deploy;
 mod drift;

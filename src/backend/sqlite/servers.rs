@@ -18,11 +18,13 @@ const TAKE_MARKER: &str = statement(SQL, "take_marker");
 
 /// What the original did, and a copy forgets. Of what others keep by table nothing is left that a chain
 /// goes on with.
-const FORGOTTEN: [&str; 14] = [
+const FORGOTTEN: [&str; 16] = [
     "BlobDeltaAbsentParent",
     "BlobDeltaBundle",
     "BlobDeltaBusinessUnitWatermark",
+    "BlobDeltaContentAside",
     "BlobDeltaHeldBackKey",
+    "BlobDeltaKnownContent",
     "BlobDeltaMissingParentsQueue",
     "BlobDeltaRunStep",
     "BlobDeltaRunTable",

@@ -5,7 +5,8 @@ use super::engine::Engine;
 use super::errors::failed;
 use super::key_id::{self, KeyValue, RowKey};
 use super::sql::{from_json, quote};
-use super::{catalog, give_up, large, lease, marker, template, types};
+use super::{catalog, content, give_up, large, lease, marker, template, types};
+use crate::backend::content::{ComingValue, KnownValue};
 use crate::backend::jobs::BundleRecord;
 use crate::backend::slices::{PreviousBundle, Slices, TableReport, columns_json};
 use crate::error::{Error, Result};
@@ -188,6 +189,24 @@ impl Slices for Engine<'_> {
         })
     }
 
+    fn known_values(
+        &mut self,
+        fence: &Fence,
+        scope: Scope,
+        column: &str,
+        keys: &[Guid],
+    ) -> Result<Vec<Option<KnownValue>>> {
+        content::known_values(self, (fence, scope), column, keys)
+    }
+
+    fn put_values_aside(&mut self, fence: &Fence, column: &str, values: &[ComingValue]) -> Result<()> {
+        content::put_aside(self, fence, column, values)
+    }
+
+    fn clear_values_aside(&mut self, fence: &Fence) -> Result<()> {
+        content::clear_aside(self, fence)
+    }
+
     fn give_up(&mut self, fence: &Fence) -> Result<()> {
         give_up::give_slice_up(self, fence)
     }
@@ -215,6 +234,7 @@ fn record_table(db: &Database, table: &TableConfig, record: &BundleRecord) -> Re
         "UPDATE BlobDeltaRunTable SET PackNumber = ?3 WHERE RunId = ?1 AND TableName = ?2",
         (record.run_id, &record.table, record.pack_number),
     )?;
+    content::settle(db, record)?;
     let schema = db.schema_of(&table.target.db);
     let packed = format!("UPDATE {schema}.BlobDeltaSlice SET State = 'Packed' WHERE TargetTable = ?1");
     db.execute(&packed, [&table.target.table])?;

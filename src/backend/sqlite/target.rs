@@ -32,6 +32,7 @@ use crate::model::slice::DeletionReason;
 use crate::model::version::Version;
 use crate::scripts::statement::statement;
 use rusqlite::Row;
+use std::io::Write;
 
 const SQL: &str = include_str!("../../../sql/sqlite/target.sql");
 const LEDGER_READ: &str = statement(SQL, "ledger_read");
@@ -290,6 +291,11 @@ impl Target for Replay<'_> {
             Ok(Some(ExistingContent { version, sha256: columns.iter().map(hash).collect::<Result<_>>()? }))
         };
         keys.iter().zip(existing).map(content).collect()
+    }
+
+    fn read_content(&mut self, spec: &TargetSpec, column: usize, key: Guid, out: &mut dyn Write) -> Result<u64> {
+        let row = RowKey::new(&spec.key_column, spec.key_type, key);
+        large::copy_value(self.db, &spec.target, row, &spec.columns[column].name, out)
     }
 }
 

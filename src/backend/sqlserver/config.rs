@@ -17,7 +17,7 @@ const SQL: &str = include_str!("../../../sql/sqlserver/config.sql");
 const ADD_WATERMARK: &str = statement(SQL, "add_watermark");
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 38] = [
+const COLUMNS: [&str; 39] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -55,6 +55,7 @@ const COLUMNS: [&str; 38] = [
     "ExcludedColumns",
     "MetadataColumns",
     "MetadataCreatedOnCol",
+    "OmitKnownContent",
     // The last, which is looked up and never written.
     "KeyType",
 ];
@@ -167,7 +168,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 37] {
+fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 38] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -207,6 +208,7 @@ fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 37] {
         (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)).into(),
         (!table.metadata_columns.is_empty()).then(|| join_names(&table.metadata_columns)).into(),
         table.metadata_created_on_column.as_ref().into(),
+        table.omit_known_content.into(),
     ]
 }
 
@@ -234,7 +236,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?.to_owned(),
-        key_type: KeyType::from_name(text(37)?).map_err(|error| error.table(&table))?,
+        key_type: KeyType::from_name(text(38)?).map_err(|error| error.table(&table))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: u32::try_from(fields.must(20, RowFields::number)?)
@@ -244,6 +246,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         excluded_stream_id: fields.guid(23)?,
         is_active: bit(24)?,
         include_deletions: bit(25)?,
+        omit_known_content: bit(37)?,
         require_bundle: fields.number(26)?.map(|bit| bit != 0),
         accepted_absent_percent: number_at(fields, 27)?,
         accepted_orphan_percent: number_at(fields, 28)?,

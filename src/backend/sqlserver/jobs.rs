@@ -260,6 +260,7 @@ impl Jobs for Engine<'_> {
         self.db.list("read the bundles of a run", &Sql::new(BUNDLES).with(id), |fields| {
             Ok(BundleRecord {
                 columns: Vec::new(),
+                remembers_content: false,
                 run_id: fields.must(0, RowFields::guid)?,
                 table: table_at(fields, 1)?,
                 pack_number: number_at(fields, 2)?,

@@ -17,6 +17,7 @@ mod browser;
 mod catalog;
 mod client;
 mod config;
+mod content;
 mod database;
 mod deploy;
 mod deployed;

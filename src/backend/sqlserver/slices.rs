@@ -11,7 +11,8 @@ use super::marker::{self, placed};
 use super::reading::Reading;
 use super::sql::{Sql, SqlParameter, filled, quote, quoted};
 use super::values::{RowFields, number_at};
-use super::{config, page, template};
+use super::{config, content, page, template};
+use crate::backend::content::{ComingValue, KnownValue};
 use crate::backend::jobs::BundleRecord;
 use crate::backend::slices::{PreviousBundle, Slices, TableReport, columns_json};
 use crate::error::{Error, Result};
@@ -191,6 +192,24 @@ impl Slices for Engine<'_> {
         })
     }
 
+    fn known_values(
+        &mut self,
+        fence: &Fence,
+        scope: Scope,
+        column: &str,
+        keys: &[Guid],
+    ) -> Result<Vec<Option<KnownValue>>> {
+        content::known_values(self, (fence, scope), column, keys)
+    }
+
+    fn put_values_aside(&mut self, fence: &Fence, column: &str, values: &[ComingValue]) -> Result<()> {
+        content::put_aside(self, fence, column, values)
+    }
+
+    fn clear_values_aside(&mut self, fence: &Fence) -> Result<()> {
+        content::clear_aside(self, fence)
+    }
+
     fn give_up(&mut self, fence: &Fence) -> Result<()> {
         self.db.cursor = None;
         let doing = "give up the slice";
@@ -222,6 +241,7 @@ fn inputs<'a>(fence: &'a Fence, record: &'a BundleRecord) -> Result<Vec<(&'stati
         ("PublishedAt", record.published_at.into()),
         ("ShipTo", record.ship_to.as_ref().into()),
         ("Columns", columns_json(&record.columns)?.into()),
+        ("KnownRoot", record.remembers_content.then_some(&record.root_sha256.as_bytes()[..]).into()),
     ])
 }
 

@@ -7,6 +7,8 @@
 use super::apply::Plan;
 use super::client::Client;
 use super::database::Database;
+use super::key_id::key_value;
+use super::large::{self, ValuePlace};
 use super::made::{Made, MadeTargets};
 use super::replay::{Replay, ReplayState};
 use super::sql::{Sql, literal, quote};
@@ -29,6 +31,7 @@ use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 use crate::model::version::Version;
 use crate::scripts::statement::statement;
+use std::io::Write;
 use std::sync::Arc;
 
 const SQL: &str = include_str!("../../../sql/sqlserver/target.sql");
@@ -164,6 +167,14 @@ impl Target for Replay<'_> {
         keys: &[Guid],
     ) -> Result<Vec<Option<ExistingContent>>> {
         ledger::in_target(self.db, spec, |db| existing::content_there(db, spec, compatibility, columns, keys))
+    }
+
+    fn read_content(&mut self, spec: &TargetSpec, column: usize, key: Guid, out: &mut dyn Write) -> Result<u64> {
+        let column = &spec.columns[column];
+        let row = (spec.key_column.as_str(), key_value(spec.key_type, key));
+        let place = ValuePlace::new(existing::target_name(spec), row, &column.name, column.sql_type);
+        let at = |error: Error| error.table(&spec.target).key(spec.key_type.shown(key)).column(&column.name);
+        ledger::in_target(self.db, spec, |db| large::read(&mut db.client, &place, out)).map_err(at)
     }
 }
 

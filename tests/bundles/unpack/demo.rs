@@ -20,8 +20,15 @@ fn unpacked(bundles: &[std::path::PathBuf], out: &Path) -> BTreeMap<String, Vec<
 fn the_first_bundle_holds_files_of_the_folder_byte_by_byte_and_the_second_its_changes() {
     let dir = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/files");
-    let options =
-        DemoOptions { from: from.clone(), dir: dir.path().join("demo"), into: None, rows: None, weeks: 1, keep: false };
+    let options = DemoOptions {
+        from: from.clone(),
+        dir: dir.path().join("demo"),
+        into: None,
+        rows: None,
+        weeks: 1,
+        keep: false,
+        omit_known_content: false,
+    };
     let report = run_demo(&options, &|_| {}, &Silent).unwrap();
     let source = files(&from);
     let first = unpacked(&report.bundles[..1], &dir.path().join("first"));

@@ -3,12 +3,14 @@
 
 use super::made::{Content, Made, Row, key};
 use arrow::array::{Array as _, ArrayRef, FixedSizeBinaryArray, StringArray};
+use blobdelta::backend::{Connection, OpenOptions};
 use blobdelta::bundle::{KNOWN_CONTENT, KnownContent, Manifest};
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
 use blobdelta::error::Kind;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
+use blobdelta::replay::{ReplayOptions, check, replay};
 use blobdelta::unpack::{UnpackOptions, unpack};
 use blobdelta::verify::{FindingKind as K, VerifyLevel, VerifyReport, verify};
 use std::path::Path;
@@ -19,6 +21,7 @@ type Spoil = fn(&mut Manifest);
 const TWICE: KnownContent = KnownContent { root_sha256: Sha256::from_bytes([1; 32]), values: 1, bytes: 1 };
 
 const ONE: &[u8] = b"a value that the first bundle holds";
+const TWO: &[u8] = b"the value of another row that it has";
 
 fn before() -> Sha256 {
     Sha256::of(b"the bundle before")
@@ -152,5 +155,60 @@ fn attack_values_that_are_half_left_out_are_found() {
         let path = leaning().write_changed(folder.path(), &|columns| change(columns, &[3, 4, 5]));
         let report = verify(&path, VerifyLevel::Deep, &Silent).unwrap();
         assert!(kinds(&report).contains(&K::BadKnownContent), "{nth}: {:?}", report.findings);
+    }
+}
+
+/// What a forger changes in a bundle that leans on the one with this root digest.
+type Forge = fn(&mut Made, Sha256);
+
+/// A reference brings nothing to a row that does not stand there: no value of another key, none that was forged, none that the bundle
+/// itself takes away. Nothing of such a bundle is applied.
+#[test]
+fn attack_a_reference_brings_no_value_that_does_not_stand_at_its_row() {
+    let forgeries: [(Forge, Option<(Kind, &str)>); 5] = [
+        (|_, _| {}, None),
+        (
+            |made, root| made.rows[0].content = Content::Known(b"what nobody ever had".to_vec(), root),
+            Some((Kind::ChainGap, "another one")),
+        ),
+        (|made, root| made.rows[0].content = Content::Known(TWO.to_vec(), root), Some((Kind::ChainGap, "another one"))),
+        (
+            |made, root| {
+                made.rows.push(Row { content: Content::Known(ONE.to_vec(), root), ..Row::root(9, Some(630), b"") })
+            },
+            Some((Kind::ChainGap, "no row of this key")),
+        ),
+        (|made, _| made.tombstones = vec![(key(1), 550)], Some((Kind::Verification, "deletes a row"))),
+    ];
+    for (nth, (forge, due)) in forgeries.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = Made::new(1, 1000, (100, 500));
+        first.rows = vec![Row::root(1, Some(200), ONE), Row::root(2, Some(210), TWO)];
+        let first = first.write(folder.path());
+        let root = blobdelta::bundle::Bundle::open(&first).unwrap().root_sha256();
+        let mut made = leaning();
+        made.previous = Some(root);
+        made.rows[0].content = Content::Known(ONE.to_vec(), root);
+        forge(&mut made, root);
+        let second = made.write(folder.path());
+        assert!(
+            verify(&second, VerifyLevel::Deep, &Silent).unwrap().findings.is_empty(),
+            "{nth}: alone nothing is wrong"
+        );
+        let target = Connection::Embedded(folder.path().join("target"));
+        let open = OpenOptions { create: true, main_database: super::made::table_name().db, ..OpenOptions::default() };
+        let options = ReplayOptions { create: true, ..ReplayOptions::default() };
+        let mut target = target.open(&open).unwrap();
+        replay(std::slice::from_ref(&first), &mut *target, &options, &Silent).unwrap();
+        let done = replay(&[second], &mut *target, &options, &Silent);
+        let checked = check(&[first], &mut *target, &options, &Silent).unwrap();
+        match (done, due) {
+            (Ok(_), None) => assert_eq!((checked.findings, checked.outranked), (Vec::new(), 2), "{nth}"),
+            (Err(error), Some((kind, text))) => {
+                assert!(error.kind() == kind && error.to_string().contains(text), "{nth}: {error}");
+                assert_eq!((checked.findings, checked.equal), (Vec::new(), 2), "{nth}: nothing of it was applied");
+            }
+            (done, _) => panic!("{nth}: {done:?}"),
+        }
     }
 }
