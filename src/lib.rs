@@ -24,7 +24,7 @@
 //! | 4 | `links`, `rows`, `latest` |
 //! | 5 | `conform` |
 //! | 6 | `verify` |
-//! | 7 | `engine`, `replay`, `compact`, `mask`, `chain`, `unpack`, `ship` |
+//! | 7 | `engine`, `replay`, `compact`, `mask`, `chain`, `unpack`, `erase`, `ship` |
 //! | 8 | `demo`, `reconcile`, `shipping` |
 //! | 9 | `cli` |
 //!
@@ -52,6 +52,7 @@ pub mod convert;
 pub mod demo;
 pub mod durable;
 pub mod engine;
+pub mod erase;
 pub mod error;
 pub mod latest;
 pub mod links;

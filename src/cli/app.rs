@@ -11,8 +11,8 @@ use super::render::{error_text, exit_of};
 use super::table_args::TableCommand;
 use super::text::Text;
 use super::{
-    allocator, archive, chain, compact, config, demo, deploy, doctor, folders, help, inspect, key, look, mask, out,
-    pack, prune, receive, reconcile, replay, run, ship, signals, status, tables, unpack, verify,
+    allocator, archive, chain, compact, config, demo, deploy, doctor, erase, folders, help, inspect, key, look, mask,
+    out, pack, prune, receive, reconcile, replay, run, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};
@@ -80,6 +80,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Receive(args) => receive::run(args, progress),
         Command::Chain(args) => chain::run(args, progress),
         Command::Compact(args) => compact::run(args, progress),
+        Command::Erase(args) => erase::run(args, progress),
         Command::Mask(args) => mask::run(args, progress),
         Command::Unpack(unpack) => unpack::run(unpack, args.json, progress),
         Command::Replay(args) => replay::run(args, progress),

@@ -4,6 +4,7 @@ use super::access::{AccessArgs, FreshArgs};
 use super::bundles::{FormArgs, PackingArgs, PartArgs, PlainArgs, ThreadArgs};
 use super::chain::ChainArgs;
 use super::config::ConfigCommand;
+use super::erase::EraseArgs;
 use super::instance::Instance;
 use super::key::KeyCommand;
 use super::login::Login;
@@ -182,6 +183,8 @@ pub enum Command {
     Mask(MaskArgs),
     /// Write the values of bundles as files, in folders as in the hierarchy
     Unpack(UnpackArgs),
+    /// Say whether values of rows are left in bundles, and what to do until none is
+    Erase(EraseArgs),
     /// Apply bundles to a database, which then has the latest version of each row
     Replay(ReplayArgs),
     /// Compare source and bundles: was a change missed?

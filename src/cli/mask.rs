@@ -3,15 +3,18 @@
 use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
 use super::bundles::{FormArgs, PartArgs, PlainArgs, named};
+use super::exit::Exit;
 use super::login::secret;
-use super::out::clean;
+use super::out::{Tone, clean};
 use super::render::{bytes, counted};
 use super::sign::SignArgs;
+use super::table::{TextTable, plain};
+use super::text::Text;
 use super::waiver::PlaceArgs;
 use crate::bundle::{Bundle, Container, Manifest, Newest, warn_of_failed};
 use crate::durable::Local;
 use crate::error::{Error, Result};
-use crate::mask::{self, MaskOptions, MaskPolicy, MaskSecret, MaskedBundle};
+use crate::mask::{self, MaskCheck, MaskOptions, MaskPolicy, MaskProof, MaskSecret, MaskedBundle};
 use crate::monitor::Monitor;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -34,18 +37,24 @@ BLOBDELTA_MASK_KEY or the file of --mask-key-file. The same secret and policy ma
 same way each week, so the masked bundles of a source make a chain. Mask them in their order, all into one
 folder. Masking the same bundle again gives the same bytes.
 
+--check holds a masked bundle against its original, if you may have both: keys, tree and NULLs fit, kept
+values are equal, masked values differ, and no 16 bytes of a masked value are anywhere in the masked
+bundle. Exit code 3 means that something was found.
+
 Examples:
   blobdelta mask --init ./bundles/20261122T180000Z-6f1c2a34-1.bundle > policy.toml
-  blobdelta mask ./bundles/*.bundle --policy ./policy.toml --mask-key-file ./mask.key --out ./masked")]
+  blobdelta mask ./bundles/*.bundle --policy ./policy.toml --mask-key-file ./mask.key --out ./masked
+  blobdelta mask --check ./masked/20261122T180000Z-0b61f3a9-1.bundle \\
+      --against ./bundles/20261122T180000Z-6f1c2a34-1.bundle")]
 pub struct MaskArgs {
     /// Folders or archives of bundles, or a folder that holds bundles
-    #[arg(value_name = "BUNDLE", required = true)]
+    #[arg(value_name = "BUNDLE", required_unless_present = "check")]
     pub bundles: Vec<PathBuf>,
     /// The policy: a TOML file with a rule for each column
-    #[arg(long, value_name = "FILE", required_unless_present = "init")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["init", "check"])]
     pub policy: Option<PathBuf>,
     /// Publish the masked bundles in this folder, which has to exist
-    #[arg(long, value_name = "FOLDER", required_unless_present = "init")]
+    #[arg(long, value_name = "FOLDER", required_unless_present_any = ["init", "check"])]
     pub out: Option<PathBuf>,
     /// Read the secret from this file instead of BLOBDELTA_MASK_KEY. Nobody else may be able to read the file
     #[arg(long, value_name = "FILE")]
@@ -53,6 +62,13 @@ pub struct MaskArgs {
     /// Print a first policy for a bundle: a cautious proposal for each column, and why
     #[arg(long, conflicts_with_all = ["policy", "out", "mask_key_file"])]
     pub init: bool,
+    /// Hold this masked bundle against its original
+    #[arg(long, value_name = "BUNDLE", requires = "against",
+          conflicts_with_all = ["bundles", "policy", "out", "mask_key_file", "init"])]
+    pub check: Option<PathBuf>,
+    /// The original of the bundle of --check
+    #[arg(long, value_name = "BUNDLE", requires = "check")]
+    pub against: Option<PathBuf>,
     #[command(flatten)]
     pub form: FormArgs,
     #[command(flatten)]
@@ -76,6 +92,10 @@ pub struct MaskArgs {
 pub fn run(args: &MaskArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let access = args.access.read_fresh(&args.fresh)?;
     let open = |path: &PathBuf| Bundle::open_in(Container::open(path, &access)?);
+    if let (Some(masked), Some(original)) = (&args.check, &args.against) {
+        let proof = mask::check(&open(masked)?, &open(original)?, args.parts.memory.memory(), monitor)?;
+        return Ok(proof_answer(&proof));
+    }
     let bundles = named(&args.bundles, monitor)?.iter().map(open).collect::<Result<Vec<_>>>()?;
     let (Some(policy), Some(out)) = (&args.policy, &args.out) else { return first_policy(&bundles) };
     bundles.iter().for_each(|bundle| warn_of_failed(bundle.path(), bundle.manifest(), monitor));
@@ -116,6 +136,39 @@ fn answer(masked: &[MaskedBundle]) -> Answer {
     };
     let places = masked.iter().map(|one| one.published.path().display().to_string());
     Answer::done(text, json!({"bundles": masked.iter().map(json).collect::<Vec<_>>()})).with_result(places)
+}
+
+/// A table of what was checked, and what was found.
+fn proof_answer(proof: &MaskProof) -> Answer {
+    let mut table = TextTable::new([plain("Check"), plain("Checked"), plain("Wrong")]);
+    for (check, (checked, wrong)) in MaskCheck::ALL.into_iter().zip(proof.counts) {
+        table.push([check.text().into(), checked.into(), wrong.into()]);
+    }
+    let mut text = Text::new();
+    text.table(&table);
+    let mut listed = Text::new();
+    for finding in &proof.findings {
+        let column = finding.column.as_ref().map(|column| format!(", column {column}")).unwrap_or_default();
+        let key = finding.key.as_ref().map(|key| format!(", key {key}")).unwrap_or_default();
+        let line = format!("{}{column}{key}: {}", finding.table, finding.detail);
+        listed.add(Tone::Bad, &format!("{}\n", clean(&line)));
+    }
+    text.append(listed.clone());
+    let json = json!({
+        "good": proof.is_good(),
+        "checks": MaskCheck::ALL.into_iter().zip(proof.counts).map(|(check, (checked, wrong))| {
+            json!({"check": check.text(), "checked": checked, "wrong": wrong})
+        }).collect::<Vec<_>>(),
+        "findings": proof.findings.iter().map(|finding| json!({
+            "check": finding.check.text(),
+            "table": finding.table.to_string(),
+            "column": finding.column,
+            "key": finding.key,
+            "detail": finding.detail,
+        })).collect::<Vec<_>>(),
+    });
+    let exit = if proof.is_good() { Exit::Done } else { Exit::Verification };
+    Answer { result: listed, ..Answer::done(text, json) }.ending(exit)
 }
 
 /// A policy is for the tables of one bundle: the newest has all columns.

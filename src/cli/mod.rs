@@ -17,6 +17,7 @@ mod config;
 mod demo;
 mod deploy;
 mod doctor;
+mod erase;
 mod exit;
 mod fields;
 mod folders;

@@ -10,6 +10,7 @@
 //! The same bundles, policy and secret give the same bytes.
 
 mod chain;
+mod check;
 mod column;
 mod fixed;
 mod init;
@@ -29,6 +30,7 @@ mod table;
 mod texts;
 mod value;
 
+pub use check::{MaskCheck, MaskFinding, MaskProof, check};
 pub use init::init;
 pub use options::MaskOptions;
 pub use policy::{MaskPolicy, PolicySection};

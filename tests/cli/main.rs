@@ -13,6 +13,7 @@ mod configured;
 mod copies;
 mod demo;
 mod embedded;
+mod erased;
 mod leftovers;
 mod masked;
 mod measured;

@@ -42,6 +42,11 @@ fn a_first_policy_masks_and_a_secret_is_needed_and_never_printed() {
         let (code, said) = called(&world, Some(SECRET), &[&args[..], format].concat());
         assert_eq!(code, 0, "{said}");
     }
+    let masked = std::fs::read_dir(world.path("masked")).unwrap().next().unwrap().unwrap().path().display().to_string();
+    let (code, said) = called(&world, None, &["--check", &masked, "--against", &bundle]);
+    assert!(code == 0 && said.contains("masked values differ"), "{said}");
+    let (code, said) = called(&world, None, &["--check", &bundle, "--against", &masked]);
+    assert!(code == 2 && said.contains("not masked"), "{said}");
     for (file, bytes) in super::world::tree(&world.path("masked")) {
         let holds = bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
         assert!(!holds, "the secret is in {}", file.display());

@@ -3,6 +3,7 @@
 mod bundles;
 mod chains;
 mod policies;
+mod proof;
 mod rich;
 
 use crate::List;
@@ -28,6 +29,10 @@ const CASES: &[(&str, Case)] = list![Case:
         what_a_policy_does_not_name_is_refused_with_the_lines_to_add,
         a_policy_that_does_not_fit_is_refused_before_anything_is_written,
         the_first_policy_masks_every_column,
+    }
+    proof {
+        what_is_masked_is_proven,
+        each_rule_that_is_broken_is_found,
     }
 ];
 

@@ -80,7 +80,6 @@ const EXTENSIONS: [(&str, FileType); 21] = [
 ];
 
 /// All types.
-#[cfg(test)]
 pub(super) const ALL: [FileType; 17] = {
     use FileType as F;
     [

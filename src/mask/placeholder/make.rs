@@ -1,8 +1,9 @@
 //! The placeholder of each type.
 
-use super::detect::FileType;
+use super::detect::{ALL, FileType};
 use super::segments::Placeholder;
 use super::{documents, images, zip};
+use std::collections::BTreeSet;
 
 /// A file of a type and of so many bytes; of a few hundred more, where so few make none.
 pub(in crate::mask) fn placeholder(file_type: FileType, bytes: u64) -> Placeholder {
@@ -27,9 +28,26 @@ pub(in crate::mask) fn placeholder(file_type: FileType, bytes: u64) -> Placehold
     }
 }
 
+/// All blocks of 16 bytes that placeholders of any type have, at any place.
+pub(in crate::mask) fn known_blocks() -> BTreeSet<[u8; 16]> {
+    let mut blocks = BTreeSet::new();
+    let mut add = |made: &Placeholder| {
+        let mut bytes = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = made.write_to(&mut bytes);
+        blocks.extend(bytes.array_windows::<16>().copied());
+    };
+    for file_type in ALL {
+        add(&placeholder(file_type, 0));
+        // With some padding, which goes on as it begins.
+        add(&placeholder(file_type, placeholder(file_type, 0).bytes() + 200));
+    }
+    add(&Placeholder::text(200));
+    blocks
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::detect::ALL;
     use super::*;
 
     #[test]

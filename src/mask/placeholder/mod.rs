@@ -10,5 +10,5 @@ mod segments;
 mod zip;
 
 pub(super) use detect::{FileType, HEAD_BYTES, file_type};
-pub(super) use make::placeholder;
+pub(super) use make::{known_blocks, placeholder};
 pub(super) use segments::Placeholder;
