@@ -52,6 +52,7 @@ pub fn mask(
     for bundle in &bundles {
         bundle.manifest().check_whole_values("masking").map_err(|error| error.file(bundle.path()))?;
     }
+    bundles.iter().try_for_each(check_complete)?;
     check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
     check_policy(&bundles, policy, secret)?;
     bundles.iter().try_for_each(Bundle::check_file_set)?;
@@ -62,6 +63,18 @@ pub fn mask(
     let chain = MaskedChain::existing(secret, &sources, out_dir, monitor)?;
     let mut work = Masking { policy, secret, chain, options, monitor };
     bundles.iter().map(|bundle| work.bundle(bundle, disk, out_dir)).collect()
+}
+
+/// That a bundle has all that it says: what is left out of it cannot be masked, and its hash would tell what it is.
+fn check_complete(bundle: &Bundle) -> Result<()> {
+    if bundle.manifest().requires.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "this bundle leaves content out that earlier bundles of its chain have, and cannot be masked alone",
+    )
+    .file(bundle.path())
+    .hint("compact it with those bundles (`blobdelta compact`), and mask the compacted bundle"))
 }
 
 /// Bundles in the order of their first tables, each once.
