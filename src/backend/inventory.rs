@@ -9,6 +9,7 @@ use crate::model::run::Scope;
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// A key of the metadata that is in scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +113,12 @@ pub trait Inventory {
     /// # Errors
     /// Database.
     fn has_unit(&mut self, unit: Guid) -> Result<bool>;
+
+    /// The business units for which there can be a run: those in the tables of units of all active tables, by number.
+    ///
+    /// # Errors
+    /// Config: a table of units is not there; Database.
+    fn units(&mut self) -> Result<BTreeSet<Guid>>;
 
     /// What is left of these keys, and what the next run of this scope that starts at `now`, in the table's clock,
     /// tells of them, if it tells what is logged.

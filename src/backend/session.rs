@@ -37,6 +37,7 @@ use crate::model::sqltype::SqlType;
 use crate::model::table::{ChangedScript, TableConfig};
 use crate::model::time::Timestamp;
 use crate::model::version::Version;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// A session, whose servants work on one connection, one at a time.
@@ -214,6 +215,7 @@ impl<S: Servants> Inventory for S {
             most: u32) -> Result<Vec<InventoryRow>>;
         fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
         fn has_unit(&mut self, unit: Guid) -> Result<bool>;
+        fn units(&mut self) -> Result<BTreeSet<Guid>>;
         fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>>;
         fn parents(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<ParentRow>>;
         fn whole_table(&mut self, table: &TableConfig, now: Timestamp) -> Result<WholeTable>;

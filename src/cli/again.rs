@@ -8,12 +8,14 @@ use crate::error::Unfinished;
 const OF_A_FRESH_RUN: [&str; 7] =
     ["--table", "--business-unit", "--batch-size", "--max-dop", "--from", "--resume", "--take-over"];
 /// Options of `run` that `pack` does not have.
-const NOT_OF_PACK: [&str; 1] = ["--backup-slice"];
+const NOT_OF_PACK: [&str; 5] = ["--backup-slice", "--notify", "--notify-on", "--ping", "--metrics"];
 /// Those of either without a value.
 const FLAGS_NOT_OF_PACK: [&str; 2] = ["--no-bundle", "--plan"];
 /// Commands that act on an instance.
 const OF_AN_INSTANCE: [&str; 9] = ["run", "pack", "table", "key", "deploy", "reconcile", "status", "doctor", "prune"];
 const CONNECTION: &str = "--connection";
+/// Options whose value may be a secret.
+const SECRETS: [&str; 3] = ["--password-command", "--notify", "--ping"];
 /// Options that say which instance is meant.
 const WHERE: [&str; 3] = [CONNECTION, "--config", "--profile"];
 /// Where somebody else publishes.
@@ -48,7 +50,12 @@ fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> S
         if is_left_out(&name) {
             continue;
         }
-        let value = value.map(|value| if name == CONNECTION { without_secrets(&value) } else { value });
+        let value = value.map(|value| match name.as_str() {
+            CONNECTION => without_secrets(&value),
+            hook if SECRETS[1..].contains(&hook) && value.starts_with('@') => value,
+            secret if SECRETS.contains(&secret) => "VALUE".to_owned(),
+            _ => value,
+        });
         text += &format!(" {name}");
         text += &value.map_or(String::new(), |value| format!(" {}", quoted(&value)));
     }
@@ -175,5 +182,8 @@ mod tests {
         assert_eq!(shown, "blobdelta run --resume R --connection 'Server=tcp:h,1433;User ID=u;Encrypt=true'");
         let odd = command_of(&run, ["--connection".into(), "jdbc:x;password={se;cret}".into()].into_iter());
         assert!(!odd.contains("cret"), "{odd}");
+        let hooks = "run --notify https://h/secret --ping=https://h/secret --notify @/file --password-command secret";
+        let due = "blobdelta run --resume R --notify VALUE --ping VALUE --notify @/file --password-command VALUE";
+        assert_eq!(typed(hooks, &run), due);
     }
 }

@@ -12,7 +12,7 @@ use super::table_args::TableCommand;
 use super::text::Text;
 use super::{
     allocator, archive, chain, compact, config, demo, deploy, doctor, erase, folders, help, inspect, key, look, mask,
-    out, pack, prune, receive, reconcile, replay, run, ship, signals, status, tables, unpack, verify,
+    out, pack, prune, receive, reconcile, replay, runs, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};
@@ -58,6 +58,13 @@ fn parse(command: clap::Command, words: &[OsString]) -> std::result::Result<Args
 }
 
 fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
+    match &args.command {
+        Command::Run(run) if !run.plan => run.notify.around("blobdelta run", || work(args, progress)),
+        _ => work(args, progress),
+    }
+}
+
+fn work(args: &Args, progress: &Progress) -> Result<Answer> {
     folders::check(&args.command)?;
     match &args.command {
         Command::Demo(demo) => demo::run(demo, args.json, progress),
@@ -69,7 +76,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Table(TableCommand::Refresh(args)) => tables::refresh(args),
         Command::Table(TableCommand::Remove(args)) => tables::remove(args),
         Command::Key(command) => key::run(command),
-        Command::Run(args) => run::run(args, progress),
+        Command::Run(args) => runs::run(args, progress),
         Command::Pack(args) => pack::run(args, progress),
         Command::Status(args) => status::run(args),
         Command::Inspect(args) => inspect::run(args),

@@ -7,11 +7,11 @@ use crate::engine::{ContentChoice, PackOptions, Waiver};
 use crate::error::{Error, Result};
 use crate::model::memory::Memory;
 use crate::monitor::Monitor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How a bundle is published.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct FormArgs {
     /// Publish the bundle as one file, an archive (.bundle.tar), instead of a folder
     #[arg(long)]
@@ -75,7 +75,7 @@ impl ThreadArgs {
 }
 
 /// How the parts of a bundle are written.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct PartArgs {
     /// Compression level of zstd: a higher level is slower and makes smaller files
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=22))]
@@ -107,7 +107,7 @@ impl PartArgs {
 }
 
 /// How a slice is packed.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct PackingArgs {
     #[command(flatten)]
     form: FormArgs,
@@ -131,6 +131,23 @@ pub struct PackingArgs {
 }
 
 impl PackingArgs {
+    /// The key and the recipients as they were given.
+    pub fn given(&self) -> (Option<&Path>, &[String]) {
+        (self.sign.sign_key.as_deref(), &self.form.encrypt_to)
+    }
+
+    /// The same with another key that signs.
+    pub fn signed_by(mut self, key: PathBuf) -> Self {
+        self.sign.sign_key = Some(key);
+        self
+    }
+
+    /// The same as archives that are encrypted for others.
+    pub fn encrypted_to(mut self, recipients: Vec<String>) -> Self {
+        self.form = FormArgs { archive: true, encrypt_to: recipients };
+        self
+    }
+
     /// The options that were asked for.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The instance to work on.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Instance {
     /// The instance: a connection string of SQL Server (ADO.NET or JDBC), or sqlite:FOLDER for a folder of
     /// SQLite files

@@ -11,7 +11,7 @@ const ACCESS_TOKEN_FILE: &str = "BLOBDELTA_ACCESS_TOKEN_FILE";
 const ACCESS_TOKEN_COMMAND: &str = "BLOBDELTA_ACCESS_TOKEN_COMMAND";
 
 /// How to log in to a server.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Login {
     /// Read the password of a SQL login from the first line of this file instead of BLOBDELTA_PASSWORD. A token of
     /// Microsoft Entra ID is read from BLOBDELTA_ACCESS_TOKEN; or, at every login, from the file that

@@ -1,11 +1,11 @@
-//! `run` and `run --plan`.
+//! One run, and `--plan` of one.
 
 use super::answer::Answer;
-use super::args::RunArgs;
 use super::exit::Exit;
 use super::json::{error_object, table_time};
 use super::out::Tone;
 use super::render::{counted, error_text, number, window_bounds};
+use super::run_args::RunArgs;
 use super::summary;
 use super::table::{TableCell, TextTable, line, plain, prose, time};
 use super::text::Text;
@@ -26,14 +26,13 @@ const SECONDS_PER_MINUTE: u32 = 60;
 ///
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
-pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
+pub fn run_one(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Answer> {
     if args.plan {
-        return plan(args, monitor);
+        return plan(args, backend, monitor);
     }
     let ship_to = args.shipping.destination()?;
     let pack = PackOptions { ship_to, waive: args.waiver.waiver(), ..args.packing.options()? };
     let ships = pack.ship_to.is_some();
-    let mut backend = args.instance.open_over(args.packing.connections, false)?;
     let options = RunOptions {
         request: request(args),
         resume: args.resume,
@@ -48,9 +47,9 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
             Some(id) => backend.run(id)?.selection(),
             None => options.request.selection(),
         };
-        shipping::check_destination(backend.as_mut(), &selection, destination, options.pack.waive.place, monitor)?;
+        shipping::check_destination(backend, &selection, destination, options.pack.waive.place, monitor)?;
     }
-    let report = engine::run(backend.as_mut(), &options, &Local, monitor)?;
+    let report = engine::run(backend, &options, &Local, monitor)?;
     let mut answer = Answer {
         text: summary::text(&report),
         result: summary::result(&report),
@@ -61,19 +60,17 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
     // has forgotten nothing, because what is unshipped was recorded with the bundle.
     let selection = report.run.selection();
     if ships {
-        shipping::ship_pending(backend.as_mut(), &selection, monitor).add_to(&mut answer);
+        shipping::ship_pending(backend, &selection, monitor).add_to(&mut answer);
     } else if args.out.is_some() {
-        shipping::look(backend.as_mut(), &selection).add_to(&mut answer);
+        shipping::look(backend, &selection).add_to(&mut answer);
     }
     Ok(answer)
 }
 
 /// What a run with these arguments would do, or go on with, and what it would be refused for. No key is opened, and
 /// nothing is changed.
-fn plan(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
+fn plan(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Answer> {
     let ship_to = args.shipping.destination()?;
-    let mut backend = args.instance.open(false)?;
-    let backend = backend.as_mut();
     let resumed = args.resume.map(|id| backend.run(id)).transpose()?;
     let (mut answer, selection) = match &resumed {
         Some(run) => (resumed_answer(backend, run)?, run.selection()),

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Where bundles are shipped.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct ShippingArgs {
     /// Also ship the bundle to this destination, after pending shipments of earlier runs: s3://BUCKET/PREFIX,
     /// az://CONTAINER/PREFIX, gs://BUCKET/PREFIX, file:///FOLDER or a folder. Access keys are read from the
@@ -31,6 +31,11 @@ impl ShippingArgs {
     /// The destination as it was typed.
     pub fn given(&self) -> Option<&str> {
         self.ship_to.as_deref()
+    }
+
+    /// Another destination.
+    pub fn to(destination: Option<String>) -> Self {
+        Self { ship_to: destination }
     }
 
     /// The destination as it is recorded. A folder is recorded from the root on, because the next run

@@ -10,7 +10,7 @@ const PASSPHRASE: &str = "BLOBDELTA_SIGN_PASSPHRASE";
 const AGENT: &str = "SSH_AUTH_SOCK";
 
 /// Whether and with what a bundle is signed.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct SignArgs {
     /// Sign the bundle with this OpenSSH key of type ssh-ed25519: a private key (the passphrase is read from
     /// BLOBDELTA_SIGN_PASSPHRASE, or the command asks for it), or a public key if the ssh-agent has its private key

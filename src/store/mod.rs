@@ -16,12 +16,14 @@ mod crypto;
 mod engine;
 mod failures;
 mod folder;
+mod hook;
 mod http;
 mod location;
 mod profile;
 mod upload;
 
 pub use answers::{Answers, HttpAnswer};
+pub use hook::{HookLimits, HookUrl};
 pub use location::Location;
 
 use crate::durable::Disk;

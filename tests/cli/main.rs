@@ -20,6 +20,8 @@ mod measured;
 mod memory;
 #[cfg(unix)]
 mod modes;
+#[cfg(unix)]
+mod notified;
 mod pages;
 mod planned;
 #[cfg(unix)]
@@ -30,6 +32,8 @@ mod replays;
 mod shipping;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod units;
 mod unpacked;
 mod whole_demo;
 mod world;

@@ -318,6 +318,7 @@ fn of_inventory(session: &mut dyn Sandbox) {
     }
     tried(session.reached(&files(), unit()));
     tried(session.has_unit(key()));
+    tried(session.units());
     for scope in [Scope::All, Scope::BusinessUnit(key())] {
         tried(session.remains(&config(), scope, now(), &keys()));
         tried(session.parents(&config(), scope, now(), &keys()));

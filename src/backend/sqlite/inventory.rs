@@ -20,6 +20,7 @@ use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
 use rusqlite::types::{Value, ValueRef};
+use std::collections::BTreeSet;
 
 const SQL: &str = include_str!("../../../sql/sqlite/inventory.sql");
 const INVENTORY: &str = statement(SQL, "inventory");
@@ -90,6 +91,19 @@ impl Inventory for SourceInventory<'_> {
         let tables: Vec<TableConfig> =
             config::configured_tables(self.db)?.into_iter().filter(|table| table.is_active).collect();
         config::knows_unit(self.db, &tables, unit)
+    }
+
+    fn units(&mut self) -> Result<BTreeSet<Guid>> {
+        let mut found = BTreeSet::new();
+        for table in config::configured_tables(self.db)?.into_iter().filter(|table| table.is_active) {
+            let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
+                continue;
+            };
+            let (units, id) = (catalog::resolve(self.db, units)?, quote(id));
+            let sql = format!("SELECT DISTINCT u.{id} FROM {units} AS u WHERE u.{id} IS NOT NULL");
+            found.extend(self.db.query_all(&sql, [], |row| row.get::<_, Guid>(0))?);
+        }
+        Ok(found)
     }
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {

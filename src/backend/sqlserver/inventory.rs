@@ -22,7 +22,7 @@ use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 const SQL: &str = include_str!("../../../sql/sqlserver/inventory.sql");
 const INVENTORY: &str = statement(SQL, "inventory");
@@ -89,6 +89,22 @@ impl Inventory for SourceInventory<'_> {
             }
         }
         Ok(false)
+    }
+
+    fn units(&mut self) -> Result<BTreeSet<Guid>> {
+        let mut found = BTreeSet::new();
+        for table in config::configured_tables(self.db)?.into_iter().filter(|table| table.is_active) {
+            let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
+                continue;
+            };
+            let (units, id) = (catalog::resolve(&mut self.db.client, units)?, of("u", id));
+            let sql = Sql::new(format!("SELECT DISTINCT {id} FROM {units} AS u WHERE {id} IS NOT NULL"));
+            let rows = self.db.client.unit(|client| client.rows("read the business units", sql.clone()))?;
+            for row in &rows {
+                found.extend(RowFields::of(row).guid(0)?);
+            }
+        }
+        Ok(found)
     }
 
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {

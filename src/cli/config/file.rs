@@ -45,5 +45,5 @@ pub fn places() -> Vec<PathBuf> {
 fn read(path: &Path) -> Result<Option<ConfigFile>> {
     let Some(file) = read_trusted(path, MAX_BYTES)? else { return Ok(None) };
     let text = String::from_utf8(file.bytes).map_err(|_| Error::usage("this file is not UTF-8").file(path))?;
-    ConfigFile::parse(path, &text).map(Some)
+    ConfigFile::parse(path, &text, file.is_readable_by_all).map(Some)
 }

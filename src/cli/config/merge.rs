@@ -5,8 +5,8 @@
 
 use super::effective;
 use super::file::{find, places};
-use super::parsed::Profile;
-use super::settings::{SETTINGS, Setting, nearest};
+use super::parsed::ConfigProfile;
+use super::settings::{SETTINGS, Setting, SettingWords, nearest};
 use crate::error::{Error, Result};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
@@ -47,10 +47,11 @@ pub fn with_profile(root: &Command, words: Vec<OsString>) -> Result<MergedWords>
         return Ok(MergedWords { words, note: None });
     }
     let Some(chosen) = typed.profile()? else { return Ok(MergedWords { words, note: None }) };
-    let taken = typed.taken(&chosen.settings);
-    effective::keep(taken.iter().map(|setting| setting.name));
+    let taken = typed.taken(&chosen.profile.settings);
+    effective::keep(&chosen.name, taken.iter().map(|setting| setting.name), &chosen.profile.units);
+    let settings = &chosen.profile.settings;
     let added: Vec<OsString> =
-        taken.iter().flat_map(|setting| chosen.settings[setting.name].iter().map(OsString::from)).collect();
+        taken.iter().flat_map(|setting| settings[setting.name].iter().map(OsString::from)).collect();
     let options: Vec<String> = taken.iter().map(|setting| format!("--{}", setting.option())).collect();
     let note = (!added.is_empty())
         .then(|| format!("profile {} of {} gives: {}", chosen.name, chosen.path.display(), options.join(", ")));
@@ -65,7 +66,7 @@ pub fn with_profile(root: &Command, words: Vec<OsString>) -> Result<MergedWords>
 pub(super) struct ChosenProfile {
     pub path: PathBuf,
     pub name: String,
-    pub settings: Profile,
+    pub profile: ConfigProfile,
 }
 
 impl Typed {
@@ -122,16 +123,16 @@ impl Typed {
             }
         }
         let chosen = file.profile(named)?;
-        Ok(chosen.map(|(name, settings)| ChosenProfile {
+        Ok(chosen.map(|(name, profile)| ChosenProfile {
             path: file.path.clone(),
             name: name.to_owned(),
-            settings: settings.clone(),
+            profile: profile.clone(),
         }))
     }
 
     /// The settings of a profile that count for this command.
-    pub(super) fn taken(&self, profile: &Profile) -> Vec<&'static Setting> {
-        let own = SETTINGS.iter().filter(|setting| profile.contains_key(setting.name));
+    pub(super) fn taken(&self, settings: &SettingWords) -> Vec<&'static Setting> {
+        let own = SETTINGS.iter().filter(|setting| settings.contains_key(setting.name));
         own.filter(|setting| self.takes(setting)).collect()
     }
 

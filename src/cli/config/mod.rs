@@ -12,6 +12,6 @@ mod schema;
 mod settings;
 mod show;
 
-pub use effective::is_from_profile;
+pub use effective::{UnitSection, is_from_profile, profile_in_use, unit_sections};
 pub use merge::with_profile;
 pub use show::{ConfigCommand, run};

@@ -1,9 +1,10 @@
 //! [`ConfigFile`]: what a configuration file says. A message names the line, and never repeats a value.
 
-use super::settings::{SETTINGS, Setting, SettingKind, nearest, setting};
+use super::settings::{SETTINGS, Setting, SettingKind, SettingWords, nearest, setting};
 use crate::backend::{Connection, Credentials};
 use crate::cli::again::without_secrets;
 use crate::error::{Error, Result};
+use crate::model::id::Guid;
 use crate::store::Location;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,10 @@ use toml::de::{DeTable, DeValue};
 
 const DEFAULT_PROFILE: &str = "default_profile";
 const PROFILE: &str = "profile";
+const UNIT: &str = "unit";
+/// Stands for a unit's GUID in paths and URLs; and one in its place, where they are looked at.
+const UNIT_IN_PLACES: &str = "{unit}";
+const ANY_UNIT: &str = "00000000-0000-0000-0000-000000000000";
 /// The profile that counts where none is named.
 const USUAL: &str = "default";
 
@@ -21,19 +26,25 @@ pub struct ConfigFile {
     /// Where it is.
     pub path: PathBuf,
     default_profile: Option<String>,
-    profiles: BTreeMap<String, Profile>,
+    profiles: BTreeMap<String, ConfigProfile>,
 }
 
-/// The settings of a profile, each with its words for a command line: none for a switch that is off.
-pub type Profile = BTreeMap<&'static str, Vec<String>>;
+/// What stands under a name.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigProfile {
+    /// For all commands that take them.
+    pub settings: SettingWords,
+    /// For the runs of single business units.
+    pub units: BTreeMap<Guid, SettingWords>,
+}
 
 impl ConfigFile {
-    /// Understands the text of a file.
+    /// Understands the text of a file, and knows whether every account of the machine can read it.
     ///
     /// # Errors
     /// Usage, with the line: no TOML, a key that is not known, or a value that cannot be one of it.
-    pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        let reading = Reading { path, text };
+    pub fn parse(path: &Path, text: &str, is_readable_by_all: bool) -> Result<Self> {
+        let reading = ConfigReading { path, text, is_readable_by_all };
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             reading.refused(at, format!("this is not TOML: {}", error.message()))
@@ -62,14 +73,14 @@ impl ConfigFile {
     ///
     /// # Errors
     /// Usage: the one that was named is not there.
-    pub fn profile(&self, name: Option<&str>) -> Result<Option<(&str, &Profile)>> {
+    pub fn profile(&self, name: Option<&str>) -> Result<Option<(&str, &ConfigProfile)>> {
         match name.or(self.default_profile.as_deref()) {
             Some(name) => self.named(name).map(Some),
             None => Ok(self.profiles.get_key_value(USUAL).map(|(name, profile)| (name.as_str(), profile))),
         }
     }
 
-    fn named(&self, name: &str) -> Result<(&str, &Profile)> {
+    fn named(&self, name: &str) -> Result<(&str, &ConfigProfile)> {
         self.profiles.get_key_value(name).map(|(name, profile)| (name.as_str(), profile)).ok_or_else(|| {
             let names: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
             let hint = match (nearest(name, names.iter().copied()), names.is_empty()) {
@@ -83,24 +94,50 @@ impl ConfigFile {
 }
 
 /// A file that is being understood.
-struct Reading<'f> {
+struct ConfigReading<'f> {
     path: &'f Path,
     text: &'f str,
+    is_readable_by_all: bool,
 }
 
 type Key<'t> = Spanned<toml::de::DeString<'t>>;
 
-impl Reading<'_> {
-    fn profile(&self, name: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<Profile> {
+impl ConfigReading<'_> {
+    fn profile(&self, name: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<ConfigProfile> {
         let DeValue::Table(table) = value.get_ref() else {
             return Err(self.wrong(name, "a table: begin it with a line [profile.NAME]"));
         };
-        let mut profile = Profile::new();
+        let mut profile = ConfigProfile::default();
         for (key, value) in table {
-            let known = setting(key.get_ref()).ok_or_else(|| self.unknown(key))?;
-            profile.insert(known.name, self.words(known, key, value.get_ref())?);
+            if key.get_ref() == UNIT {
+                profile.units = self.units(key, value)?;
+                continue;
+            }
+            let known = setting(key.get_ref()).ok_or_else(|| self.unknown(key, &|_| true))?;
+            profile.settings.insert(known.name, self.words(known, key, value.get_ref())?);
         }
         Ok(profile)
+    }
+
+    /// The sections of single business units.
+    fn units(&self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<Guid, SettingWords>> {
+        let due = "a table for each business unit: begin it with a line [profile.NAME.unit.GUID]";
+        let DeValue::Table(units) = value.get_ref() else { return Err(self.wrong(key, due)) };
+        let mut found = BTreeMap::new();
+        for (name, section) in units {
+            let unit = Guid::parse(name.get_ref()).map_err(|_| self.wrong(name, "the GUID of a business unit"))?;
+            let DeValue::Table(section) = section.get_ref() else { return Err(self.wrong(name, due)) };
+            let mut words = SettingWords::new();
+            for (key, value) in section {
+                let known = setting(key.get_ref()).filter(|setting| setting.is_of_units());
+                let known = known.ok_or_else(|| self.unknown(key, &Setting::is_of_units))?;
+                words.insert(known.name, self.words(known, key, value.get_ref())?);
+            }
+            if found.insert(unit, words).is_some() {
+                return Err(self.refused(name.span().start, format!("the business unit {unit} has two sections")));
+            }
+        }
+        Ok(found)
     }
 
     /// A value as words of a command line.
@@ -114,7 +151,7 @@ impl Reading<'_> {
                 let number = number.map_err(|_| self.wrong(key, "a whole number from 0 on"))?;
                 Ok(vec![word(setting, &number.to_string())])
             }
-            (SettingKind::Texts | SettingKind::Paths, DeValue::Array(values)) => {
+            (SettingKind::Texts | SettingKind::Paths | SettingKind::Hooks, DeValue::Array(values)) => {
                 values.iter().map(|value| self.text(setting, key, value.get_ref())).collect()
             }
             (kind, value) if takes_text(kind) => self.text(setting, key, value).map(|word| vec![word]),
@@ -127,11 +164,12 @@ impl Reading<'_> {
         let text = text.ok_or_else(|| self.wrong(key, due(setting.kind)))?;
         let is_whole = match setting.kind {
             SettingKind::Path | SettingKind::Paths => Path::new(text).is_absolute(),
-            SettingKind::Destination => match Location::parse(text) {
+            SettingKind::Destination => match Location::parse(&text.replace(UNIT_IN_PLACES, ANY_UNIT)) {
                 Ok(location) => location.folder().is_none_or(Path::is_absolute),
                 Err(error) => return Err(self.refused(key.span().start, format!("{}: {}", setting.name, error.what()))),
             },
             SettingKind::Connection => self.is_whole_connection(key, text)?,
+            SettingKind::Hook | SettingKind::Hooks => self.is_kept_hook(key, text)?,
             _ => true,
         };
         if !is_whole {
@@ -155,14 +193,33 @@ impl Reading<'_> {
         })
     }
 
-    fn unknown(&self, key: &Key<'_>) -> Error {
+    /// A URL by which everybody can speak in the operator's name stands in no file that everybody can read.
+    fn is_kept_hook(&self, key: &Key<'_>, text: &str) -> Result<bool> {
+        if let Some(file) = text.strip_prefix('@') {
+            return Ok(Path::new(file).is_absolute());
+        }
+        if self.is_readable_by_all {
+            let what = format!(
+                "{} holds a URL, which may be a secret, and everybody on this machine can read the file",
+                key.get_ref()
+            );
+            let file = self.path.display();
+            return Err(self
+                .refused(key.span().start, what)
+                .hint(format!("chmod o-r {file}, or write @ and the path of a file that has the URL")));
+        }
+        Ok(true)
+    }
+
+    fn unknown(&self, key: &Key<'_>, is_there: &dyn Fn(&Setting) -> bool) -> Error {
         let typed = key.get_ref();
-        let hint = match nearest(typed, SETTINGS.iter().map(|setting| setting.name)) {
+        let there = SETTINGS.iter().filter(|setting| is_there(setting)).map(|setting| setting.name);
+        let hint = match nearest(typed, there) {
             Some(near) => format!("did you mean {near}?"),
             None if typed == "password" => "use password_file, password_command or BLOBDELTA_PASSWORD".to_owned(),
             None => "`blobdelta config show` lists the settings".to_owned(),
         };
-        self.refused(key.span().start, format!("a profile has no setting {typed:?}")).hint(hint)
+        self.refused(key.span().start, format!("there is no setting {typed:?} here")).hint(hint)
     }
 
     fn unknown_at_the_top(&self, key: &Key<'_>, typed: &str) -> Error {
@@ -185,8 +242,8 @@ impl Reading<'_> {
 }
 
 fn takes_text(kind: SettingKind) -> bool {
-    use SettingKind::{Connection, Destination, Path, Secret, Text};
-    matches!(kind, Connection | Destination | Path | Secret | Text)
+    use SettingKind::{Connection, Destination, Hook, Path, Secret, Text};
+    matches!(kind, Connection | Destination | Hook | Path | Secret | Text)
 }
 
 /// An option with its value is one word, so that no value is taken for an option.
@@ -204,6 +261,8 @@ fn due(kind: SettingKind) -> &'static str {
         SettingKind::Path => "a path from the root on, in quotes",
         SettingKind::Paths => "a list of paths from the root on: [\"/…\", \"/…\"]",
         SettingKind::Destination => "a URL, or the path of a folder from the root on, in quotes",
+        SettingKind::Hook => "a URL, or @ and the path of a file from the root on, in quotes",
+        SettingKind::Hooks => "a list of URLs, or of @ and the path of a file from the root on: [\"@/…\"]",
         SettingKind::Number => "a whole number from 0 on",
         SettingKind::Switch => "true or false",
         SettingKind::Texts => "a list of texts: [\"…\", \"…\"]",

@@ -3,7 +3,7 @@
 use super::*;
 
 fn parsed(text: &str) -> Result<ConfigFile> {
-    ConfigFile::parse(Path::new("/etc/blobdelta/blobdelta.toml"), text)
+    ConfigFile::parse(Path::new("/etc/blobdelta/blobdelta.toml"), text, true)
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn a_profile_is_words_of_a_command_line() {
     .unwrap();
     let (name, week) = file.profile(None).unwrap().unwrap();
     assert_eq!(name, "week");
-    let words: Vec<&str> = week.values().flatten().map(String::as_str).collect();
+    let words: Vec<&str> = week.settings.values().flatten().map(String::as_str).collect();
     assert_eq!(
         words,
         [
@@ -27,8 +27,11 @@ fn a_profile_is_words_of_a_command_line() {
             "--zstd-level=16"
         ]
     );
-    assert_eq!(file.profile(Some("other")).unwrap().unwrap().1["out"], ["--out=/o"]);
+    assert_eq!(file.profile(Some("other")).unwrap().unwrap().1.settings["out"], ["--out=/o"]);
     assert!(file.profile(Some("othr")).unwrap_err().to_string().contains("did you mean other?"));
+    let path = Path::new("/c.toml");
+    let hooks = ConfigFile::parse(path, "[profile.default]\nnotify = ['https://h/x', '@/f']", false).unwrap();
+    assert_eq!(hooks.profile(None).unwrap().unwrap().1.settings["notify"], ["--notify=https://h/x", "--notify=@/f"]);
     assert!(parsed("").unwrap().profile(None).unwrap().is_none());
     assert!(parsed("[profile.a]").unwrap().profile(None).unwrap().is_none());
     assert_eq!(parsed("[profile.default]").unwrap().profile(None).unwrap().unwrap().0, "default");
@@ -58,6 +61,18 @@ fn what_is_wrong_is_named_with_its_line() {
         ("[profile.a]\nencrypt_to = 'age1'", 2, "a list of texts"),
         ("[profile.a]\nidentity = ['/a', 'b']", 2, "a list of paths"),
         ("[profile.a]\nout = '/a'\nout = '/b'", 3, "not TOML"),
+        ("[profile.a]\nnotify = '@/x'", 2, "a list of URLs"),
+        ("[profile.a]\nnotify = ['@x']", 2, "from the root on"),
+        ("[profile.a]\nping = 'https://h/Canary'", 2, "chmod o-r"),
+        ("[profile.a]\nunit = 3", 2, "[profile.NAME.unit.GUID]"),
+        ("[profile.a.unit.London]\nout = '/x'", 1, "GUID"),
+        ("[profile.a.unit.6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061]\nthreads = 3", 2, "no setting"),
+        ("[profile.a.unit.6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061]\not = '/x'", 2, "did you mean out?"),
+        (
+            "[profile.a.unit.6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061]\n[profile.a.unit.6F1C2A34-5B6D-4E8F-9A0B-1C2D3E4F5061]",
+            2,
+            "two sections",
+        ),
         ("[profile]\na = 3", 2, "[profile.NAME]"),
         ("profile = 3", 1, "[profile.NAME]"),
     ];
@@ -79,6 +94,9 @@ fn no_value_is_repeated() {
         "[profile.a]\npassword = 'Canary'",
         "[profile.a]\nship = 's3://Canary:x@b'",
         "[profile.a]\npassword_command = Canary",
+        "[profile.a]\nping = 'https://Canary",
+        "[profile.a]\nping = 'https://h/Canary'",
+        "[profile.a]\nnotify = ['https://h/Canary']",
     ] {
         let error = parsed(text).unwrap_err();
         let reported = format!("{error} {error:?}");

@@ -8,6 +8,23 @@ use serde_json::{Map, Value, json};
 pub fn schema(root: &Command) -> Value {
     let settings: Map<String, Value> =
         SETTINGS.iter().map(|setting| (setting.name.to_owned(), property(setting, option_of(root, setting)))).collect();
+    let of_units: Map<String, Value> = SETTINGS
+        .iter()
+        .filter(|setting| setting.is_of_units())
+        .map(|setting| {
+            (setting.name.to_owned(), json!({"$ref": format!("#/$defs/profile/properties/{}", setting.name)}))
+        })
+        .collect();
+    let mut settings = settings;
+    settings.insert(
+        "unit".to_owned(),
+        json!({
+            "type": "object",
+            "description": "Settings of the runs of single business units, each under the unit's GUID",
+            "propertyNames": {"pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"},
+            "additionalProperties": {"type": "object", "additionalProperties": false, "properties": of_units},
+        }),
+    );
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of blobdelta",
@@ -35,10 +52,10 @@ fn property(setting: &Setting, arg: Option<&Arg>) -> Value {
         SettingKind::Text | SettingKind::Connection | SettingKind::Destination | SettingKind::Secret => {
             json!({"type": "string", "minLength": 1})
         }
-        SettingKind::Path => json!({"type": "string", "minLength": 1}),
+        SettingKind::Path | SettingKind::Hook => json!({"type": "string", "minLength": 1}),
         SettingKind::Number => json!({"type": "integer", "minimum": 0}),
         SettingKind::Switch => json!({"type": "boolean"}),
-        SettingKind::Texts | SettingKind::Paths => {
+        SettingKind::Texts | SettingKind::Paths | SettingKind::Hooks => {
             json!({"type": "array", "items": {"type": "string", "minLength": 1}})
         }
     };
@@ -47,8 +64,10 @@ fn property(setting: &Setting, arg: Option<&Arg>) -> Value {
     let values: Vec<String> = arg
         .map(|arg| arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect())
         .unwrap_or_default();
-    if !values.is_empty() && setting.kind == SettingKind::Text {
-        property["enum"] = values.into();
+    match (values.is_empty(), setting.kind) {
+        (false, SettingKind::Text) => property["enum"] = values.into(),
+        (false, SettingKind::Texts) => property["items"]["enum"] = values.into(),
+        _ => {}
     }
     property
 }

@@ -1,5 +1,10 @@
 //! The settings that a profile may have: one table, from which everything else about them follows.
 
+use std::collections::BTreeMap;
+
+/// Settings, each with its words for a command line: none for a switch that is off.
+pub type SettingWords = BTreeMap<&'static str, Vec<String>>;
+
 /// What a setting's value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingKind {
@@ -21,6 +26,10 @@ pub enum SettingKind {
     Switch,
     /// Several texts.
     Texts,
+    /// The URL of a hook, or `@` and the path of a file that has it. A URL may be a secret.
+    Hook,
+    /// Several of them.
+    Hooks,
 }
 
 /// A setting: an option of commands that a profile may give. It has the option's name, with `_` for `-`.
@@ -44,6 +53,11 @@ impl Setting {
     /// The option's name without its hyphens at the front.
     pub fn option(&self) -> String {
         self.name.replace('_', "-")
+    }
+
+    /// Whether the section of a business unit may have it.
+    pub fn is_of_units(&self) -> bool {
+        ["out", "ship", "sign_key", "encrypt_to", "notify", "ping"].contains(&self.name)
     }
 
     /// Whether a command of this name takes it, if it has the option.
@@ -77,7 +91,7 @@ const fn login(name: &'static str, kind: SettingKind) -> Setting {
 }
 
 /// All of them, in the order in which they are shown.
-pub const SETTINGS: [Setting; 30] = [
+pub const SETTINGS: [Setting; 34] = [
     everywhere("connection", SettingKind::Connection),
     login("password_file", SettingKind::Path),
     login("password_command", SettingKind::Secret),
@@ -104,6 +118,10 @@ pub const SETTINGS: [Setting; 30] = [
     everywhere("roots", SettingKind::Path),
     Setting { commands: &["prune"], ..everywhere("keep_runs", SettingKind::Number) },
     Setting { commands: &["prune"], ..everywhere("keep_days", SettingKind::Number) },
+    everywhere("notify", SettingKind::Hooks),
+    everywhere("notify_on", SettingKind::Texts),
+    everywhere("ping", SettingKind::Hook),
+    everywhere("metrics", SettingKind::Path),
     everywhere("group_readable", SettingKind::Switch),
     everywhere("color", SettingKind::Text),
     everywhere("log_format", SettingKind::Text),

@@ -9,6 +9,7 @@ use crate::cli::out::clean;
 use crate::cli::table::{TextTable, plain};
 use crate::cli::text::Text;
 use crate::error::{Error, Result};
+use crate::store::HookUrl;
 use clap::{Arg, Command, Subcommand};
 use serde_json::json;
 use std::ffi::{OsStr, OsString};
@@ -108,7 +109,7 @@ fn shown_of_all(setting: &Setting, chosen: Option<&ChosenProfile>, root: &Comman
     let variable =
         arg.and_then(Arg::get_env).filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     let instead = setting.variables.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    match (variable, instead, chosen.and_then(|chosen| chosen.settings.get(setting.name))) {
+    match (variable, instead, chosen.and_then(|chosen| chosen.profile.settings.get(setting.name))) {
         (Some(variable), _, _) => of_environment(setting, variable),
         (None, Some(variable), _) => ShownSetting::new(HIDDEN, format!("environment {variable}")),
         (None, None, Some(words)) => ShownSetting::new(of_words(setting, words), "profile"),
@@ -132,11 +133,11 @@ impl Typed {
         if let Some(variable) = arg.get_env().filter(|_| self.is_by_environment(arg)) {
             return Some(of_environment(setting, variable));
         }
-        let Some(words) = chosen.and_then(|chosen| chosen.settings.get(setting.name)) else {
+        let Some(words) = chosen.and_then(|chosen| chosen.profile.settings.get(setting.name)) else {
             return Some(by_default(Some(arg)));
         };
-        let is_taken =
-            chosen.is_some_and(|chosen| self.taken(&chosen.settings).iter().any(|one| one.name == setting.name));
+        let is_taken = chosen
+            .is_some_and(|chosen| self.taken(&chosen.profile.settings).iter().any(|one| one.name == setting.name));
         Some(match is_taken {
             true => ShownSetting::new(of_words(setting, words), "profile"),
             false => ShownSetting { value: None, origin: "profile, gave way".into() },
@@ -177,6 +178,10 @@ fn of_words(setting: &Setting, words: &[String]) -> String {
 fn visible(setting: &Setting, value: &str) -> String {
     match setting.kind {
         SettingKind::Secret => HIDDEN.to_owned(),
+        SettingKind::Hook | SettingKind::Hooks if value.starts_with('@') => value.to_owned(),
+        SettingKind::Hook | SettingKind::Hooks => {
+            HookUrl::parse(value).map_or_else(|_| "(cannot be understood)".to_owned(), |hook| hook.to_string())
+        }
         SettingKind::Connection => {
             let nobody = Credentials { password: Some(String::new()), access_token: None };
             Connection::parse(value, &nobody).map_or_else(|_| "(cannot be understood)".to_owned(), |it| it.to_string())
