@@ -183,7 +183,7 @@ pub fn a_crash_leaves_no_bundle_that_leans_on_what_is_not_there(on: &Instance) {
         let last = left_out(after.bundles.last().unwrap());
         assert_eq!(last.get(&1), Some(&root(&first)), "crash at {at}");
     }
-    assert!(crashes > 5, "only {crashes} operations were counted");
+    assert!(crashes > 2, "only {crashes} operations were counted");
 }
 
 pub fn what_is_written_again_is_the_same_bundle(on: &Instance) {
