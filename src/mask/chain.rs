@@ -2,8 +2,8 @@
 //! digest of the original, which only who has the secret can compute.
 
 use super::secret::MaskSecret;
-use crate::bundle::{Access, MaskedInfo, open_or_skip, places};
-use crate::error::Result;
+use crate::bundle::{Access, MaskedInfo, MaskedTable, TableInfo, open_or_skip, places};
+use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::monitor::Monitor;
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct MaskedChain<'s> {
     secret: &'s MaskSecret,
     roots: BTreeMap<Sha256, Sha256>,
+    /// What the manifests of those that stand there say, by their root digests.
+    infos: BTreeMap<Sha256, MaskedInfo>,
 }
 
 impl<'s> MaskedChain<'s> {
@@ -27,15 +29,18 @@ impl<'s> MaskedChain<'s> {
         out_dir: &Path,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let mut chain = Self { secret, roots: BTreeMap::new() };
+        let mut chain = Self { secret, roots: BTreeMap::new(), infos: BTreeMap::new() };
         let folder: PathBuf = out_dir.to_owned();
         for place in places(std::slice::from_ref(&folder))? {
             monitor.check()?;
             let Some(bundle) = open_or_skip(&place.path, &Access::default(), monitor)? else { continue };
             let manifest = bundle.manifest();
-            let original = manifest.masked.as_ref().and_then(|masked: &MaskedInfo| masked.original);
-            if let Some(original) = original.filter(|_| sources.contains(&manifest.run.source_id)) {
+            let Some(masked) = manifest.masked.as_ref().filter(|_| sources.contains(&manifest.run.source_id)) else {
+                continue;
+            };
+            if let Some(original) = masked.original {
                 chain.roots.insert(original, bundle.root_sha256());
+                chain.infos.insert(bundle.root_sha256(), masked.clone());
             }
         }
         Ok(chain)
@@ -59,6 +64,31 @@ impl<'s> MaskedChain<'s> {
     /// The same, or what stands for it: no bundle has that, so it is a gap for everybody.
     pub(super) fn root(&self, original: Sha256) -> Sha256 {
         self.known(original).unwrap_or_else(|| self.stand_in(original))
+    }
+
+    /// That a table is masked as in the masked bundle of an original, if that stands there: rows of both meet in one target.
+    ///
+    /// # Errors
+    /// Config: a column that was masked and is not, or by another mask or domain.
+    pub(super) fn check_alike(&self, original: Sha256, table: &TableInfo, now: &MaskedTable) -> Result<()> {
+        let Some(info) = self.known(original).and_then(|root| self.infos.get(&root)) else { return Ok(()) };
+        let Some(before) = info.tables.iter().find(|before| before.table == table.name) else { return Ok(()) };
+        for was in &before.columns {
+            let is = |name: &str| name.eq_ignore_ascii_case(&was.column);
+            let is_now = now.columns.iter().find(|column| is(&column.column));
+            let is_alike = is_now.is_some_and(|now| now.mask == was.mask && now.domain == was.domain);
+            if table.columns.iter().any(|column| is(&column.name)) && !is_alike {
+                let now = is_now.map_or("keep", |now| now.mask.as_str());
+                let (then, same) = (&was.mask, if now == was.mask { " of another domain" } else { "" });
+                let text =
+                    format!("the masked bundle before this one has {then} for this column, and the policy {now}{same}");
+                return Err(Error::config(text).table(&table.name).column(&was.column).hint(
+                    "rows of both would meet at receivers: use the policy that was used then; or make a new secret, which \
+                     begins a new chain, into another folder",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Of several, ascending.

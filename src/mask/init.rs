@@ -45,9 +45,7 @@ pub(super) fn proposal(table: &TableInfo, columns: &[Column], column: &Column) -
         }
         sql_type if sql_type.is_large_binary() => blob(columns),
         sql_type if is_text(sql_type) => text(name, column),
-        sql_type if is_date(sql_type) => {
-            Proposal { rule: "{ mask = \"date_shift\", days = 30 }".to_owned(), why: "a date may tell a person" }
-        }
+        sql_type if is_date(sql_type) => date(name),
         SqlType::TinyInt | SqlType::SmallInt | SqlType::Int | SqlType::BigInt if name.contains("size") => size(columns),
         _ if column.nullable => of("null", "nothing says what is in it"),
         SqlType::UniqueIdentifier => of("rekey", "it refers to something; give it the domain of what it refers to"),
@@ -56,6 +54,19 @@ pub(super) fn proposal(table: &TableInfo, columns: &[Column], column: &Column) -
             of("keep", "NO MASK is for this type, and it takes no NULL: leave the column out at the source instead")
         }
         _ => Proposal { rule: "{ mask = \"fixed\", value = 0 }".to_owned(), why: "nothing says what is in it" },
+    }
+}
+
+/// When a row was made or changed can be told by `DeltaModifiedOn`, so these dates do not share their shift with others.
+fn date(name: &str) -> Proposal {
+    const OF_THE_ROW: [&str; 12] =
+        ["creat", "modif", "chang", "updat", "writ", "access", "insert", "added", "upload", "load", "stamp", "sav"];
+    match OF_THE_ROW.iter().any(|part| name.contains(part)) {
+        true => Proposal {
+            rule: "{ mask = \"date_shift\", days = 30, domain = \"of the row\" }".to_owned(),
+            why: "by its name when the row was made or changed, which DeltaModifiedOn may tell",
+        },
+        false => Proposal { rule: "{ mask = \"date_shift\", days = 30 }".to_owned(), why: "a date may tell a person" },
     }
 }
 
@@ -97,6 +108,11 @@ fn text(name: &str, column: &Column) -> Proposal {
         "name" | "file_name" | "filename" if takes(22) && column.sql_type != SqlType::Xml => {
             of("file_name", "by its name the name of a file")
         }
+        _ if !takes(4) && column.nullable => of("null", "so short a text can be told by how often it comes"),
+        _ if !takes(4) && column.sql_type != SqlType::Xml => Proposal {
+            rule: "{ mask = \"fixed\", value = \"x\" }".to_owned(),
+            why: "so short a text can be told by how often it comes",
+        },
         _ if name.ends_with("name") && takes(8) => of("person", "by its name the name of somebody"),
         _ => of("token", "a text"),
     }

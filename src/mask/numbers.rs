@@ -19,8 +19,8 @@ fn days_of(sql_type: SqlType) -> (i64, i64) {
     }
 }
 
-/// A date moved by whole days, of one row all alike: by 1 to `days`, back or forth. What would leave the type's range stops
-/// at its first or last day.
+/// A date moved by whole days, of one row all alike: by 1 to `days`, back or forth. What would leave the type's range goes
+/// the other way, so it is not left as it was.
 pub(super) fn shifted(
     key: &MaskKey,
     (cell, sql_type): (Cell<'_>, SqlType),
@@ -31,7 +31,10 @@ pub(super) fn shifted(
     let shift = i64::from(stream.below(days)) + 1;
     let shift = if stream.below(2) == 0 { shift } else { -shift };
     let (first, end) = days_of(sql_type);
-    let moved = |day: i64| (day + shift).clamp(first.min(day), (end - 1).max(day));
+    let moved = |day: i64| {
+        let is_inside = |day: &i64| (first..end).contains(day);
+        [day + shift, day - shift].into_iter().find(is_inside).unwrap_or(day)
+    };
     let moved_at = |at: Timestamp| {
         let (day, of_day) = (at.ticks() / TICKS_PER_DAY, at.ticks() % TICKS_PER_DAY);
         Timestamp::from_ticks(moved(day) * TICKS_PER_DAY + of_day)
@@ -67,7 +70,13 @@ pub(super) fn noisy(
             let part = MaskStream::new(key.mac(&[b"number", &value.to_bits().to_be_bytes()])).below(u32::MAX);
             let noise = (f64::from(part) / f64::from(u32::MAX) * 2.0 - 1.0) * within_float;
             let of_type = |value: f64| if sql_type == SqlType::Real { f64::from(narrow(value)) } else { value };
-            let masked = [value + noise, value - noise].map(of_type).into_iter().find(|masked| masked.is_finite());
+            // Noise that is too small for the number's last digit moves it by that digit.
+            let (up, down) = match sql_type {
+                SqlType::Real => (f64::from(narrow(value).next_up()), f64::from(narrow(value).next_down())),
+                _ => (value.next_up(), value.next_down()),
+            };
+            let masked = [of_type(value + noise), of_type(value - noise), up, down];
+            let masked = masked.into_iter().find(|masked| masked.is_finite() && *masked != value);
             Some(Cell::Float(masked.unwrap_or(value)))
         }
         _ => None,
@@ -102,13 +111,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn dates_of_a_row_stay_in_order_and_move_within_the_days(a in 0_i32..3_600_000, b in 0_i32..3_600_000, row: [u8; 16]) {
+        fn dates_of_a_row_stay_in_order_and_move_within_the_days(a in 0_i32..3_652_059, b in 0_i32..3_600_000, row: [u8; 16]) {
             let shift = |day| match shifted(&key(), (Cell::Date(day), SqlType::Date), 30, &row) {
                 Some(Cell::Date(day)) => day,
                 other => panic!("{other:?}"),
             };
-            prop_assert!((shift(a) - a).abs() <= 30 && (a < 30 || shift(a) != a));
-            prop_assert_eq!(shift(a).cmp(&shift(b)), a.cmp(&b));
+            prop_assert!((shift(a) - a).abs() <= 30 && shift(a) != a);
+            prop_assert!(a < 30 || b < 30 || a > 3_652_028 || shift(a).cmp(&shift(b)) == a.cmp(&b));
+        }
+
+        #[test]
+        fn no_float_stays_as_it_is(value in proptest::num::f64::NORMAL, within in 1e-9_f64..1e3) {
+            for (sql_type, value) in [(SqlType::Float, value), (SqlType::Real, f64::from(narrow(value % 1e30)))] {
+                let masked = noisy(&key(), (Cell::Float(value), sql_type), 0, within);
+                prop_assert!(matches!(masked, Some(Cell::Float(masked)) if masked != value), "{} {:?}", value, masked);
+            }
         }
 
         #[test]

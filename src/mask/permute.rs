@@ -10,6 +10,11 @@ const ROUNDS: u8 = 8;
 pub(super) fn digits(key: &MaskKey, tweak: u64, digits: &mut [u8], radices: &[u8]) {
     let half = digits.len() / 2;
     let tweak = tweak.to_be_bytes();
+    if let ([digit], [radix]) = (&mut *digits, radices) {
+        // A network without a second half would only rotate: one known mask would tell all others.
+        *digit = shuffled(key, &tweak, *digit, *radix);
+        return;
+    }
     for round in 0..ROUNDS {
         let (left, right) = digits.split_at_mut(half);
         let (changed, other, of) = match round % 2 {
@@ -27,13 +32,24 @@ pub(super) fn digits(key: &MaskKey, tweak: u64, digits: &mut [u8], radices: &[u8
     }
 }
 
+/// The place of one digit after all digits of its radix were shuffled (Fisher and Yates).
+fn shuffled(key: &MaskKey, tweak: &[u8], digit: u8, radix: u8) -> u8 {
+    let mut stream = MaskStream::new(key.mac(&[b"digit", tweak, &[radix]]));
+    let mut places: Vec<u8> = (0..radix).collect();
+    for last in (1..places.len()).rev() {
+        let with = stream.below(u32::try_from(last + 1).unwrap_or(1)) as usize;
+        places.swap(last, with);
+    }
+    places.get(usize::from(digit)).copied().unwrap_or(digit)
+}
+
 /// Permutes the numbers of so many bits, an even number of them.
-fn bits(key: &MaskKey, value: u64, bits: u32) -> u64 {
+fn bits(key: &MaskKey, purpose: &[u8], value: u64, bits: u32) -> u64 {
     let half = bits / 2;
     let mask = (1_u64 << half) - 1;
     let (mut left, mut right) = (value >> half & mask, value & mask);
     for round in 0..ROUNDS {
-        let mac = key.mac(&[b"bits", &[round], &bits.to_be_bytes(), &right.to_be_bytes()]);
+        let mac = key.mac(&[purpose, &[round], &bits.to_be_bytes(), &right.to_be_bytes()]);
         (left, right) = (right, (left ^ MaskStream::new(mac).number()) & mask);
     }
     left << half | right
@@ -42,10 +58,11 @@ fn bits(key: &MaskKey, value: u64, bits: u32) -> u64 {
 /// Permutes the integers of a type of so many bits (8, 16, 32, 64), those below zero among themselves.
 pub(super) fn integer(key: &MaskKey, value: i64, width: u32, is_signed: bool) -> i64 {
     let bound = if is_signed { 1_u64 << (width - 1) } else { 1_u64 << width };
-    let mut place = if value < 0 { !value } else { value }.cast_unsigned();
+    let (purpose, place): (&[u8], i64) = if value < 0 { (b"bits below zero", !value) } else { (b"bits", value) };
+    let mut place = place.cast_unsigned();
     // A permutation of all bits, repeated until it comes back within the bound, is one of what is within it.
     loop {
-        place = bits(key, place, width);
+        place = bits(key, purpose, place, width);
         if place < bound {
             break;
         }
@@ -94,6 +111,21 @@ mod tests {
                 assert!(seen.insert(value));
             }
         }
+    }
+
+    #[test]
+    fn one_mask_of_a_digit_does_not_tell_the_others() {
+        let is_rotation = |nth: u8| {
+            let mask = |digit: u8| {
+                let mut digits = [digit];
+                super::digits(&key(nth), 0, &mut digits, &[26]);
+                (26 + digits[0] - digit) % 26
+            };
+            (1..26).all(|digit| mask(digit) == mask(0))
+        };
+        assert!((0..20).all(|nth| !is_rotation(nth)));
+        let mirrored = |value: i64| integer(&key(1), !value, 32, true) == !integer(&key(1), value, 32, true);
+        assert!(!(0..20).all(mirrored));
     }
 
     #[test]

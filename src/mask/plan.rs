@@ -19,6 +19,8 @@ pub(super) struct TableMask {
     pub(super) columns: Vec<ColumnMask>,
     /// Of keys: rows, their parents, tombstones, absent parents.
     pub(super) key: ColumnMask,
+    /// Columns of dates that share their shift with another column of the table.
+    pub(super) shifted_alike: Vec<usize>,
     masked: MaskedTable,
 }
 
@@ -67,6 +69,7 @@ impl TableMask {
             }
         }
         check_tree(table, &uses)?;
+        let shifted_alike = shifted_alike(&columns, &uses);
         let mask_of = |name: &str| columns.iter().position(|column| column.name == name).map(|at| masks[at].clone());
         let key = mask_of(&table.key_column).ok_or_else(|| Error::internal("the table lacks its key"))?;
         let path = table.path_column.as_deref().and_then(mask_of);
@@ -79,8 +82,18 @@ impl TableMask {
                 "rows whose key or path is masked stand in another order, which is not built yet",
             ));
         }
-        Ok(Self { columns: masks, key, masked })
+        Ok(Self { columns: masks, key, shifted_alike, masked })
     }
+}
+
+/// The places of the dates of which another column of the table is shifted alike.
+fn shifted_alike(columns: &[Column], uses: &BTreeMap<&str, (MaskKind, Option<String>)>) -> Vec<usize> {
+    let of = |column: &Column| uses.get(column.name.as_str()).filter(|(kind, _)| *kind == MaskKind::DateShift);
+    let is_alike = |at: &usize| {
+        let Some(used) = of(&columns[*at]) else { return false };
+        columns.iter().filter(|other| of(other) == Some(used)).count() > 1
+    };
+    (0..columns.len()).filter(is_alike).collect()
 }
 
 fn check_named(table: &TableInfo, columns: &[Column], section: &PolicySection) -> Result<()> {
@@ -179,7 +192,7 @@ impl Domains {
 /// Holds a policy against all tables of all bundles, before anything is read.
 ///
 /// # Errors
-/// As [`TableMask::of`]; Config: a rule of a column that no bundle has.
+/// As [`TableMask::of`]; Config: a section of a table, or a rule of a column, that no bundle has.
 pub(super) fn check_policy(bundles: &[Bundle], policy: &MaskPolicy, secret: &MaskSecret) -> Result<()> {
     let mut domains = Domains::default();
     let mut known: BTreeMap<&str, (&PolicySection, BTreeSet<String>)> = BTreeMap::new();
@@ -190,6 +203,14 @@ pub(super) fn check_policy(bundles: &[Bundle], policy: &MaskPolicy, secret: &Mas
             let (_, columns) = known.entry(&section.pattern).or_insert_with(|| (section, BTreeSet::new()));
             columns.extend(table.columns.iter().map(|column| column.name.to_ascii_lowercase()));
         }
+    }
+    let named = |section: &&PolicySection| !section.pattern.contains('*') && !section.may_be_absent;
+    if let Some(section) = policy.sections().filter(named).find(|section| !known.contains_key(section.pattern.as_str()))
+    {
+        return Err(Error::config("the policy has a section of a table that no bundle has").table(&section.pattern).hint(
+            "correct its name, or another section may be taken for the table that was meant; if only other bundles have \
+             this table, add the line may_be_absent = true to the section",
+        ));
     }
     for (section, there) in known.values() {
         let is_unknown = |(name, _): &(&str, _)| !there.contains(&name.to_ascii_lowercase());

@@ -29,6 +29,8 @@ pub struct MaskPolicy {
 pub struct PolicySection {
     /// The table's name, or a pattern in which `*` stands for any characters.
     pub pattern: String,
+    /// Whether the table may be in none of the bundles: the line `may_be_absent = true` of the section.
+    pub may_be_absent: bool,
     /// By the name of the column in small letters: its spelling in the policy, and the rule.
     rules: BTreeMap<String, (String, MaskRule)>,
 }
@@ -77,6 +79,11 @@ impl MaskPolicy {
             sections.push(section);
         }
         Ok(Self { sections, digest: Sha256::of(text.as_bytes()) })
+    }
+
+    /// All sections, by their patterns.
+    pub fn sections(&self) -> impl Iterator<Item = &PolicySection> {
+        self.sections.iter()
     }
 
     /// Of the file.
@@ -129,13 +136,18 @@ fn section(pattern: &str, rules: &toml::Value) -> Result<PolicySection> {
             .map_err(|error| error.hint("the name of a table stands in quotes: [tables.\"Files.dbo.Attachment\"]"))?;
     }
     let mut rules: BTreeMap<String, (String, MaskRule)> = BTreeMap::new();
+    let mut may_be_absent = false;
     for (column, value) in table {
+        if let ("may_be_absent", toml::Value::Boolean(says)) = (column.as_str(), value) {
+            may_be_absent = *says;
+            continue;
+        }
         let rule = MaskRule::parse(value).map_err(|error| error.column(column))?;
         if rules.insert(column.to_ascii_lowercase(), (column.clone(), rule)).is_some() {
             return Err(Error::config("two rules are of the same column").column(column));
         }
     }
-    Ok(PolicySection { pattern: pattern.to_owned(), rules })
+    Ok(PolicySection { pattern: pattern.to_owned(), may_be_absent, rules })
 }
 
 /// A key or text of TOML in quotes.

@@ -10,7 +10,7 @@ use crate::bundle::layout::PayloadFile;
 use crate::convert::{BatchBuilder, BatchRows, ColumnPlan, RunStamp};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, CellSink as _, RowSource as _};
-use crate::model::column::Column;
+use crate::model::column::{Column, DELTA_MODIFIED_ON};
 use crate::model::sqltype::SqlType;
 use arrow::array::RecordBatch;
 use std::collections::BTreeMap;
@@ -102,6 +102,7 @@ impl RowMasker<'_> {
     fn row(&self, (rows, row): (&BatchRows, usize), heads: &Heads, out: &mut MaskedRows) -> Result<()> {
         let key = rows.key(row)?;
         let masks = &self.mask.columns;
+        self.check_shifts(rows, row)?;
         let mut values = Vec::with_capacity(masks.len());
         for (column, mask) in masks.iter().enumerate() {
             let cell = rows.cell(row, column)?;
@@ -130,6 +131,25 @@ impl RowMasker<'_> {
             }
         }
         out.builder.end_row()
+    }
+
+    /// `DeltaModifiedOn` stays as it is. A date that has the same time, and shares its shift with others, would tell theirs.
+    fn check_shifts(&self, rows: &BatchRows, row: usize) -> Result<()> {
+        let Some(stamp) = self.columns().iter().position(|column| column.name == DELTA_MODIFIED_ON) else {
+            return Ok(());
+        };
+        let stamp = rows.cell(row, stamp)?;
+        for column in self.mask.shifted_alike.iter().copied() {
+            if stamp != Cell::Null && rows.cell(row, column)? == stamp {
+                let text = "a row has in this column the time of its DeltaModifiedOn, which stays: the shift of all dates of \
+                            the row could be computed from it";
+                return Err(Error::config(text).column(&self.columns()[column].name).hint(
+                    "give the rule of this column a domain of its own, such as domain = \"changed\", so that the other dates \
+                     are shifted otherwise; or mask it by keep, null or fixed",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Pushes a value that is made: into the row, or to be put into `blob/`.

@@ -47,7 +47,9 @@ pub fn mask(
 ) -> Result<Vec<MaskedBundle>> {
     let bundles = order(bundles)?;
     if let Some(masked) = bundles.iter().find(|bundle| bundle.manifest().masked.is_some()) {
-        return Err(Error::usage("this bundle is masked already").file(masked.path()));
+        return Err(Error::usage("this bundle is masked already")
+            .file(masked.path())
+            .hint("name the originals alone; masked bundles lie in a folder of their own, that of --out"));
     }
     for bundle in &bundles {
         bundle.manifest().check_whole_values("masking").map_err(|error| error.file(bundle.path()))?;
@@ -61,8 +63,26 @@ pub fn mask(
     }
     let sources = bundles.iter().map(|bundle| secret.masked_id("source", bundle.manifest().run.source_id)).collect();
     let chain = MaskedChain::existing(secret, &sources, out_dir, monitor)?;
+    check_masked_alike(&bundles, (policy, secret), &chain)?;
     let mut work = Masking { policy, secret, chain, options, monitor };
     bundles.iter().map(|bundle| work.bundle(bundle, disk, out_dir)).collect()
+}
+
+/// That no table is masked otherwise than in the masked bundle that it follows.
+fn check_masked_alike(
+    bundles: &[Bundle],
+    (policy, secret): (&MaskPolicy, &MaskSecret),
+    chain: &MaskedChain<'_>,
+) -> Result<()> {
+    for bundle in bundles {
+        for table in &bundle.manifest().tables {
+            let Some(previous) = &table.previous else { continue };
+            let now = TableMask::of(table, policy, secret, &mut Domains::default())?.info();
+            let alike = chain.check_alike(previous.root_sha256, table, &now);
+            alike.map_err(|error| error.file(bundle.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// That a bundle has all that it says: what is left out of it cannot be masked, and its hash would tell what it is.

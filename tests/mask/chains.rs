@@ -7,6 +7,7 @@ use crate::world::World;
 use blobdelta::bundle::{Bundle, FileRole};
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
+use blobdelta::error::Kind;
 use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
 use std::path::{Path, PathBuf};
@@ -122,4 +123,17 @@ pub fn a_missing_predecessor_is_a_gap_for_everybody() {
     assert!(before != roots(&first[0]).0 && before != roots(&originals[1]).0);
     let chain = world.call_on("", &["chain", &out.display().to_string()]);
     assert_eq!(chain.code, 5, "{chain:?}");
+}
+
+pub fn a_column_keeps_its_mask_within_a_chain() {
+    let world = World::bare();
+    let originals = weeks(&world.path("in"), 2);
+    let out = world.path("masked");
+    let _ = masked(&[&originals[0]], OF_MADE, &out).unwrap();
+    for other in ["\"keep\"", "\"empty\"", "{ mask = \"noise\", domain = \"other\" }"] {
+        let error = masked(&[&originals[1]], &OF_MADE.replace("\"noise\"", other), &out).unwrap_err();
+        assert!(error.kind() == Kind::Config && error.to_string().contains("before this one has noise"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+    assert_eq!(masked(&[&originals[1]], &format!("{OF_MADE}\n# another text\n"), &out).unwrap().len(), 1);
 }

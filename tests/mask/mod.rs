@@ -24,10 +24,13 @@ const CASES: &[(&str, Case)] = list![Case:
         rule_29_masked_and_unmasked_rows_never_meet,
         eight_weeks_masked_one_by_one_are_the_masked_compaction,
         a_missing_predecessor_is_a_gap_for_everybody,
+        a_column_keeps_its_mask_within_a_chain,
     }
     policies {
         what_a_policy_does_not_name_is_refused_with_the_lines_to_add,
         a_policy_that_does_not_fit_is_refused_before_anything_is_written,
+        a_section_of_a_table_that_no_bundle_has_is_refused,
+        a_date_that_is_the_stamp_does_not_tell_the_other_dates,
         the_first_policy_masks_every_column,
     }
     proof {

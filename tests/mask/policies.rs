@@ -61,6 +61,27 @@ pub fn a_policy_that_does_not_fit_is_refused_before_anything_is_written() {
     assert!(error.to_string().contains("masked already"), "{error}");
 }
 
+pub fn a_section_of_a_table_that_no_bundle_has_is_refused() {
+    let (world, original) = rich::bundle(b"A letter.", &[]);
+    let out = world.path("masked");
+    let with = |line: &str| format!("{POLICY}\n[tables.\"Src.dbo.Leters\"]\n{line}\nname = \"null\"\n");
+    let error = masked(&[&original], &with(""), &out).unwrap_err();
+    assert!(error.kind() == Kind::Config && error.to_string().contains("no bundle has"), "{error}");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    assert_eq!(masked(&[&original], &with("may_be_absent = true"), &out).unwrap().len(), 1);
+}
+
+pub fn a_date_that_is_the_stamp_does_not_tell_the_other_dates() {
+    let (world, original) = rich::stamped("2026-03-04T05:06:07", b"A letter.", &[]);
+    let out = world.path("masked");
+    let error = masked(&[&original], POLICY, &out).unwrap_err();
+    assert!(error.kind() == Kind::Config && error.to_string().contains("DeltaModifiedOn"), "{error}");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    let seen = "seen = { mask = \"date_shift\", days = 40";
+    let apart = POLICY.replace(seen, &format!("{seen}, domain = \"changed\""));
+    assert_eq!(masked(&[&original], &apart, &out).unwrap().len(), 1);
+}
+
 fn done(out: &std::path::Path) -> std::path::PathBuf {
     std::fs::read_dir(out).unwrap().next().unwrap().unwrap().path()
 }

@@ -133,6 +133,11 @@ fn cells(nth: u8, blob: &[u8]) -> Vec<Cell<'_>> {
 
 /// An instance with these rows, of which the first has this value; and the bundle of its first run.
 pub fn bundle(blob: &[u8], args: &[&str]) -> (World, PathBuf) {
+    stamped("2020-05-01", blob, args)
+}
+
+/// The same, with rows that were changed at a time.
+pub fn stamped(at: &str, blob: &[u8], args: &[&str]) -> (World, PathBuf) {
     let world = World::bare();
     let mut backend = world.backend();
     let source = TableName::parse("Src.dbo.Letters").unwrap();
@@ -145,7 +150,7 @@ pub fn bundle(blob: &[u8], args: &[&str]) -> (World, PathBuf) {
     backend.create_table(&metadata, &of_metadata, "Id", &[&["ModifiedOn"]]).unwrap();
     for nth in 1..=3 {
         backend.insert(&source, &columns(), &[cells(nth, blob)]).unwrap();
-        let stamp = Cell::DateTime(Timestamp::parse("2020-05-01").unwrap());
+        let stamp = Cell::DateTime(Timestamp::parse(at).unwrap());
         backend.insert(&metadata, &of_metadata, &[vec![Cell::Guid(Guid::from_bytes([nth; 16])), stamp]]).unwrap();
     }
     drop(backend);
