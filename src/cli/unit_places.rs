@@ -8,7 +8,7 @@ use crate::durable::{Disk as _, Local};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::store::Location;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What stands for the unit's GUID.
 pub const UNIT: &str = "{unit}";
@@ -116,10 +116,17 @@ pub fn check_apart(units: &[(Guid, &RunArgs)]) -> Result<()> {
 fn place_of(folder: &Path) -> String {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let there = absolute.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    let real = match there {
-        Some((above, real)) => absolute.strip_prefix(above).map_or_else(|_| absolute.clone(), |rest| real.join(rest)),
-        None => absolute.clone(),
+    let (mut real, rest) = match there {
+        Some((above, real)) => (real, absolute.strip_prefix(above).unwrap_or(Path::new("")).to_owned()),
+        None => (PathBuf::new(), absolute.clone()),
     };
+    // What is not there yet is no link, so two dots behind it lead back to where it would be.
+    for part in rest.components() {
+        match part {
+            Component::ParentDir => _ = real.pop(),
+            part => real.push(part),
+        }
+    }
     folded(&real.to_string_lossy())
 }
 
