@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,3 +88,23 @@ def compacted(program: Program, changed: Path, tmp_path_factory: pytest.TempPath
     out = tmp_path_factory.mktemp("compacted")
     program.run("compact", changed, "--out", out)
     return next(out.iterdir())
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A session of Spark on two local cores."""
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        pytest.skip("SKIPPED: Spark needs Java, which is not installed")
+    pytest.importorskip("pyspark", reason="SKIPPED: pyspark is not installed")
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    from blobdelta.spark import BlobdeltaSource  # noqa: PLC0415 (it needs pyspark)
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.sql.session.timeZone", "UTC").config("spark.sql.shuffle.partitions", "2")
+    session = builder.config("spark.sql.python.filterPushdown.enabled", "true").getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    session.dataSource.register(BlobdeltaSource)
+    yield session
+    session.stop()

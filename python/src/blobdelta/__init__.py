@@ -7,6 +7,7 @@ from ._pandas import to_pandas
 from ._polars import polars
 from ._verify import verify
 from .bundle import Bundle, Table, open_bundle
+from .catalog import Catalog
 from .errors import BlobdeltaError, BundleError, ChainError, Finding, UnreadableError, UsageError
 from .frame import Trust
 from .places import find
@@ -19,6 +20,7 @@ __all__ = [
     "BlobdeltaError",
     "Bundle",
     "BundleError",
+    "Catalog",
     "Chain",
     "ChainError",
     "Finding",

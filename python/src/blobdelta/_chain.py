@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from .bundle import Bundle, open_bundle
+from . import canonical
+from .bundle import Bundle, known_bundle, open_bundle
+from .catalog import Catalog
 from .errors import BundleError, ChainError, UsageError
 from .frame import Trust
 from .links import Judgement, Link, in_order, judge
 from .manifest import TableInfo
-from .places import Places, find
+from .places import Places, find_versions
 from .times import show_ticks
+
+#: Bundles whose heads are read at once: what takes long is to wait for a store.
+_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -80,21 +86,50 @@ def chain(
     trust: Trust | None = None,
     storage_options: dict[str, Any] | None = None,
     since: str | None = None,
+    catalog: Catalog | None = None,
 ) -> Survey:
     """Reads the heads of all bundles (two files of each), and puts them in order. A bundle that is there twice counts once.
 
-    Memory: the manifests. `UsageError` if there is no bundle.
+    With a `catalog`, bundles at a URL are read only once; it is left aside if `trust` asks for anything. Memory: the manifests.
+    `UsageError` if there is no bundle.
     """
-    survey, bundles = Survey(), []
-    for place in find(places, storage_options, since=since):
-        try:
-            bundles.append(open_bundle(place, trust=trust, storage_options=storage_options, head_only=True))
-        except BundleError as error:
-            survey.broken.append((place, error))
+    survey = Survey()
+    bundles: list[Bundle] = []
+    heads = catalog if trust in (None, Trust()) else None
+    for place, found in _heads(find_versions(places, storage_options, since=since), heads, trust, storage_options):
+        if isinstance(found, Bundle):
+            bundles.append(found)
+        else:
+            survey.broken.append((place, found))
     if not bundles and not survey.broken:
         raise UsageError("there is no bundle: name a folder that holds folders that end in .bundle, or archives of them")
     survey.chains = chains_of(bundles)
     return survey
+
+
+def _heads(
+    places: list[tuple[str, str | None]], catalog: Catalog | None, trust: Trust | None, storage_options: dict[str, Any] | None
+) -> list[tuple[str, Bundle | BundleError]]:
+    """Bundles of which only the heads are known: those of the catalog, and others read by some threads side by side."""
+    known = {place: catalog.get(place, version) for place, version in places if version} if catalog else {}
+
+    def head(place: str) -> Bundle | BundleError:
+        if (one := known.get(place)) is not None:
+            return known_bundle(place, *one, storage_options)
+        try:
+            return open_bundle(place, trust=trust, storage_options=storage_options, head_only=True)
+        except BundleError as error:
+            return error
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = list(zip((place for place, _ in places), readers.map(head, (place for place, _ in places)), strict=True))
+    if catalog is not None:
+        versions = dict(places)
+        fresh = ((place, versions[place], one) for place, one in found if known.get(place) is None and isinstance(one, Bundle))
+        catalog.put_all(
+            (place, version, one.root_sha256, canonical.dump(one.manifest.tree)) for place, version, one in fresh if version
+        )
+    return found
 
 
 def chains_of(bundles: list[Bundle]) -> list[Chain]:

@@ -18,13 +18,14 @@ from . import plan
 from ._chain import Chain, chain
 from .blobs import ValueStream
 from .bundle import Key, Table
+from .catalog import Catalog
 from .errors import Finding, UsageError
 from .frame import Trust
 from .keys import plain, shown
 from .places import Places
 from .report import error_of
 from .rows import check_version
-from .scan import PartPlace, TableScan, chains_of_table, scan, with_bundle
+from .scan import MemberPart, PartPlace, TableScan, chains_of_table, scan, with_bundle
 
 _VERSIONS = """
 PRAGMA cache_size = -65536; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
@@ -67,12 +68,12 @@ class Latest:
             self._take(self._tombstones, part, -1)
         self._database.execute("COMMIT")
 
-    def _take(self, versions: TableScan, part: PartPlace, nth: int) -> None:
+    def _take(self, versions: TableScan, part: MemberPart, nth: int) -> None:
         is_tombstone = versions.role == "tombstones"
         names = [versions.key_column, plan.MODIFIED_TICKS, plan.RUN_STARTED_TICKS, plan.RUN_ID]
         fields = versions.fields([*names, plan.REASON] if is_tombstone else names)
         row = 0
-        manifest = part.bundle.manifest
+        manifest = part.member.bundle.manifest
 
         def say(kind: str, detail: str) -> None:
             raise error_of(part.bundle.place, Finding(kind, part.file.path, detail))
@@ -103,7 +104,7 @@ class Latest:
         """The schema of `batches`."""
         return self._rows.schema(self._rows.fields(columns)).append(pa.field("DeltaBundle", pa.string()))
 
-    def winners(self) -> Iterator[tuple[PartPlace, array[int]]]:
+    def winners(self) -> Iterator[tuple[MemberPart, array[int]]]:
         """For each part that has any, the numbers of the rows that won, ascending, from 0."""
         rows, current = array("q"), -1
         for part, row in self._database.execute(_WINNERS):
@@ -135,12 +136,12 @@ class Latest:
     def blob(self, key: Key, column: str | None = None) -> ValueStream | None:
         """The large value of the latest row of a key; see `Table.blob`. `UsageError` if the key is not there, or deleted."""
         part = self._rows.parts[0]
-        scalar = Table(part.bundle, part.table).key_scalar(key)
+        scalar = Table(part.member.bundle, part.table).key_scalar(key)
         winner = self._database.execute(_WINNER_OF, (plain(pa.array([scalar.as_py()], scalar.type))[0],)).fetchone()
         if winner is None:
             raise UsageError(f"there is no row with the key {key}, or it was deleted")
         part = self._rows.parts[winner[0]]
-        return Table(part.bundle, part.table).blob(key, column)
+        return Table(part.member.bundle, part.table).blob(key, column)
 
     def close(self) -> None:
         """Removes the temporary database."""
@@ -174,11 +175,12 @@ def latest(
     source: str | None = None,
     trust: Trust | None = None,
     storage_options: dict[str, Any] | None = None,
+    catalog: Catalog | None = None,
 ) -> Latest:
     """The latest row of each key of a table over all bundles of `places`, across changes of its columns.
 
     `ChainError` if a bundle is missing between others, unless `allow_gap`; `BundleError` if one is wrong; `UsageError` for no
     table or several, or several sources.
     """
-    survey = chain(places, trust=trust, storage_options=storage_options)
+    survey = chain(places, trust=trust, storage_options=storage_options, catalog=catalog)
     return Latest(chains_of_table(survey, table, allow_gap=allow_gap, source=source))

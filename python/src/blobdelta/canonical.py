@@ -30,16 +30,21 @@ def parse(data: bytes) -> Any:
         text = data.decode("utf-8")
         tree = json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=_no_float, parse_constant=_no_float)
         _check_depth(tree)
-        again = json.dumps(tree, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
+        again = dump(tree)
     except Wrong:
         raise
     except RecursionError:
         raise _bad(f"it is over {MAX_DEPTH} levels deep") from None
     except ValueError as error:
         raise _bad(str(error)[:200]) from None
-    if len(again) + 1 != len(data) or data[-1:] != b"\n" or not data.startswith(again):
+    if again != data:
         raise _bad("its keys are not sorted, or it is not in the one form that a content has")
     return tree
+
+
+def dump(tree: Any) -> bytes:
+    """The canonical bytes of a content."""
+    return json.dumps(tree, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8") + b"\n"
 
 
 def _check_containers(data: bytes) -> None:

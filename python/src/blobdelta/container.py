@@ -28,8 +28,9 @@ class Entry:
 
 
 class Container(ABC):
-    """The files of one bundle. `place` is its path or URL, as messages name it."""
+    """The files of one bundle."""
 
+    #: Its path or URL, as messages name it.
     place: str
     #: The bundle that it is by its own name; None if it has another name, which a folder may have.
     claimed_name: str | None = None
@@ -41,6 +42,17 @@ class Container(ABC):
     @abstractmethod
     def entries(self) -> list[Entry]:
         """Everything in it, in the order of paths. Links are listed, not followed. OSError; `Wrong` if it is too deep."""
+
+    def read_small(self, path: str, most: int) -> bytes:
+        """A whole file, if it has at most `most` bytes; else that many and more. Errors are those of `open`."""
+        source = self.open(path)
+        try:
+            found = source.read_at(0, min(source.size, most + 1))
+            if len(found) != min(source.size, most + 1):
+                raise OSError(f"the file ends at {len(found)}, where it had {source.size} bytes")
+            return found
+        finally:
+            source.close()
 
     @abstractmethod
     def open(self, path: str) -> Source:
@@ -157,6 +169,13 @@ class ObjectsContainer(Container):
         if size is None:
             raise FileNotFoundError(f"{self._path}/{path}")
         return ObjectSource(self._filesystem, f"{self._path}/{path}", size)
+
+    def read_small(self, path: str, most: int) -> bytes:
+        if self._sizes is not None:
+            return super().read_small(path, most)
+        # One request.
+        found: bytes = self._filesystem.cat_file(f"{self._path}/{path}", start=0, end=most + 1)
+        return found
 
     def _size(self, path: str) -> int:
         return int(self._filesystem.info(f"{self._path}/{path}")["size"])

@@ -51,16 +51,10 @@ class Frame:
 
 def read_tag(container: Container, path: str, most: int = layout.MAX_TAG_BYTES) -> bytes:
     """A small file, whole; `Wrong` of kind `wrong_size` if it is larger than `most` bytes."""
-    source = container.open(path)
-    try:
-        if source.size > most:
-            raise Wrong(f"this file has {source.size} bytes, over {most}", "wrong_size")
-        found = source.read_at(0, source.size)
-        if len(found) != source.size:
-            raise OSError(f"the file ends at {len(found)}, where it had {source.size} bytes")
-        return found
-    finally:
-        source.close()
+    found = container.read_small(path, most)
+    if len(found) > most:
+        raise Wrong(f"this file has over {most} bytes", "wrong_size")
+    return found
 
 
 def check_frame(container: Container, trust: Trust, report: Report) -> Frame | None:

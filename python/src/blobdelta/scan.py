@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
 from . import plan
 from ._chain import Chain, Member, Survey
-from .bundle import Bundle
 from .errors import ChainError, Finding, UsageError, Wrong
 from .manifest import Column, FileInfo, TableInfo
 from .names import fold, table_id
 from .parts import checked_opener
 from .report import error_of
+from .source import Source
 from .union import adapt, union
 
 VersionRole = Literal["rows", "tombstones"]
@@ -23,14 +23,32 @@ VersionRole = Literal["rows", "tombstones"]
 BUNDLE = "DeltaBundle"
 
 
+class Opener(Protocol):
+    """A bundle as far as reading its parts goes: a `Bundle` or a `Container`."""
+
+    @property
+    def place(self) -> str:
+        """Its path or URL."""
+
+    def open(self, path: str) -> Source:
+        """A file of it, unchecked."""
+
+
 @dataclass(frozen=True)
 class PartPlace:
     """A part of a bundle: everything that it takes to read it, and nothing that is open."""
 
-    bundle: Bundle
+    bundle: Opener
     table: TableInfo
     file: FileInfo
     chain: int
+
+
+@dataclass(frozen=True)
+class MemberPart(PartPlace):
+    """A part of a bundle that is open."""
+
+    member: Member
 
 
 class TableScan:
@@ -38,8 +56,10 @@ class TableScan:
 
     def __init__(self, members: Sequence[tuple[int, Member]], role: VersionRole) -> None:
         self.role = role
-        self.parts = [
-            PartPlace(member.bundle, member.table, file, chain) for chain, member in members for file in member.table.files_of(role)
+        self.parts: list[MemberPart] = [
+            MemberPart(member.bundle, member.table, file, chain, member)
+            for chain, member in members
+            for file in member.table.files_of(role)
         ]
         shapes = [plan.columns_of(member.table, role) for _, member in members]
         try:
