@@ -138,7 +138,13 @@ fn guessed(expression: &str) -> (Type, Datum) {
         "vm" | "vs" | "Utc" | "Local" | "ModifiedOn" | "DeletedOn" => time,
         _ if ends(&["At", "AtLocal", "Start", "End", "Floor", "Before", "After", "Baseline", "WindowFrom"]) => time,
         _ if ends(&["ModifiedOn", "SYSUTCDATETIME()", "DeletionsFrom"]) => time,
-        _ if name.contains("Is") || name.starts_with("Include") || name.starts_with("Require") => number,
+        _ if name.contains("Is")
+            || name.starts_with("Include")
+            || name.starts_with("Require")
+            || name.starts_with("Omit") =>
+        {
+            number
+        }
         "LagOnly" | "SliceChanged" | "Processed" | "Complete" | "n" | "Rows" | "Keys" | "Waiting" | "Version"
         | "Moved" | "Result" | "Written" | "Removed" => number,
         _ if ends(&[
