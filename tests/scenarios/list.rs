@@ -26,6 +26,8 @@ pub const OF_GUIDS: &[&str] = &[
     "rule_21_of_few_keys_a_sample_of_the_whole_table_decides",
     "rule_21_the_data_says_whether_the_configuration_means_it",
     "rule_24_a_standing_table_follows_only_where_that_is_said",
+    "rule_1_a_stamp_that_its_configuration_does_not_fit_is_refused_before_anything_is_written",
+    "rule_14_a_stamp_of_another_type_goes_on_where_the_last_one_was",
 ];
 
 /// Scenarios of paths: of rows that take the place of others, or lie elsewhere without that anything of theirs changed.
@@ -45,6 +47,7 @@ pub const OF_TIMES: &[&str] = &[
     "rule_1_local_time_is_read_in_the_tables_clock",
     "rule_17_keys_that_wait_cost_no_later_run_anything",
     "rule_17_what_left_goes_though_the_server_s_clock_went_back_since",
+    "rule_14_a_stamp_of_another_type_goes_on_where_the_last_one_was",
 ];
 
 /// What holds on every instance.
