@@ -120,6 +120,12 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRun (
 );
 CREATE INDEX IF NOT EXISTS IX_BlobDeltaRun_StartedAt ON BlobDeltaRun (RunStartedAt);
 
+-- Of which type the keys of a table are. What its runs recorded goes by their ids, so this stays when the table is removed.
+CREATE TABLE IF NOT EXISTS BlobDeltaKeyType (
+    TableName TEXT COLLATE NOCASE NOT NULL PRIMARY KEY,
+    KeyType   TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- The part of a run for one table.
 CREATE TABLE IF NOT EXISTS BlobDeltaRunTable (
     RunId           BLOB NOT NULL REFERENCES BlobDeltaRun (RunId),

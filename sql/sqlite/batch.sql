@@ -1,6 +1,6 @@
 -- name: too_deep
--- A row of the batch whose parent stands too deep.
-SELECT b.stream_id FROM temp."#Parents" AS p CROSS JOIN temp."#Batch" AS b
+-- A row of the batch whose parent stands too deep, and that parent.
+SELECT b.stream_id, p.ParentKey FROM temp."#Parents" AS p CROSS JOIN temp."#Batch" AS b
     ON b.ParentPath = p.ParentPath WHERE p.Depth >= ?1 LIMIT 1
 
 -- name: place_below_parents
@@ -28,3 +28,17 @@ WHERE t.DeltaParentKey IS NULL AND t.{ParentPathColumn} IS NOT NULL
 -- name: has_orphans
 SELECT EXISTS (SELECT 1 FROM {TargetTable} AS t
     WHERE t.DeltaParentKey IS NULL AND t.{ParentPathColumn} IS NOT NULL)
+
+-- name: rows_above
+-- The ids of a row and of 512 rows above it, in that order: in a cycle, some of them more than once.
+WITH RECURSIVE Up (Turn, AtKey) AS (
+    SELECT 0, @At
+    UNION ALL
+    SELECT u.Turn + 1, {ToId(}(
+        SELECT min(p.{KeyColumn}) FROM {SourceTable} AS s CROSS JOIN {SourceTable} AS p
+        ON p.{PathColumn} = s.{ParentPathColumn} WHERE s.{KeyColumn} = {ToKey(}u.AtKey{)ToKey}
+    ){)ToId}
+    FROM Up AS u
+    WHERE u.Turn < 512 AND u.AtKey IS NOT NULL
+)
+SELECT u.AtKey FROM Up AS u WHERE u.AtKey IS NOT NULL ORDER BY u.Turn;

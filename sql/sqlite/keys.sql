@@ -1,9 +1,12 @@
 -- name: named_keys
-SELECT stream_id, 1, Reason, CreatedAt, '' FROM BlobDeltaExcludedKey WHERE TableName = ?1
-UNION ALL
-SELECT stream_id, 0, Reason, CreatedAt, Scope FROM BlobDeltaPendingKey
-WHERE TableName = ?1 AND (?3 IS NULL OR Scope IN ('', ?3))
-ORDER BY 2 DESC, 1, 5 LIMIT ?2
+SELECT n.stream_id, n.IsExcluded, n.Reason, n.CreatedAt, n.Scope
+FROM (
+    SELECT stream_id, 1 AS IsExcluded, Reason, CreatedAt, '' AS Scope FROM BlobDeltaExcludedKey WHERE TableName = ?1
+    UNION ALL
+    SELECT stream_id, 0, Reason, CreatedAt, Scope FROM BlobDeltaPendingKey
+    WHERE TableName = ?1 AND (?3 IS NULL OR Scope IN ('', ?3))
+) AS n
+ORDER BY n.IsExcluded DESC, {Key}, n.stream_id, n.Scope LIMIT ?2
 
 -- name: unknown_names
 -- What stands in the tables that people fill by hand under names of tables that are not configured: no run heeds it.

@@ -2,6 +2,7 @@
 -- The ancestors of a batch, counted: one row a distinct parent path. Depth is the number of
 -- ancestors that the source has, ParentKey the key of the nearest. UNION, not UNION ALL: paths
 -- that are not unique, or a cycle, must not multiply; 512 levels are the caller's to refuse.
+-- An excluded row counts as absent, and nothing above it is counted: excluding a row of a cycle frees the others.
 -- CROSS JOIN keeps SQLite to this order of tables.
 INSERT INTO "#Parents" (ParentPath, ParentKey, Depth)
 WITH RECURSIVE Up (Start, Path, Found) AS (
@@ -13,6 +14,10 @@ WITH RECURSIVE Up (Start, Path, Found) AS (
     FROM Up AS u
     CROSS JOIN {SourceTable} AS s ON s.{PathColumn} = u.Path
     WHERE u.Found < 512
+        AND {ToId(}s.{KeyColumn}{)ToId} IS NOT @ExcludedStreamId
+        AND {ToId(}s.{KeyColumn}{)ToId} NOT IN (
+            SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName
+        )
 )
 SELECT
     u.Start,

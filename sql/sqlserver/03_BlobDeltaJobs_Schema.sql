@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 17.
+-- 03: the job database BlobDeltaJobs. Version 18.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -39,7 +39,7 @@ BEGIN
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 17)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 18)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -232,6 +232,13 @@ END;
 GO
 -- The part of a run for one table. Counts is a JSON object, NewBusinessUnits a JSON array.
 -- LagOnly says that nobody could look for open transactions (rule 2).
+-- Of which type the keys of a table are. What its runs recorded goes by their ids, so this stays when the table is removed.
+IF OBJECT_ID(N'dbo.BlobDeltaKeyType', N'U') IS NULL
+    CREATE TABLE dbo.BlobDeltaKeyType (
+        TableName nvarchar(400) NOT NULL CONSTRAINT PK_BlobDeltaKeyType PRIMARY KEY,
+        KeyType   nvarchar(20) NOT NULL
+    );
+GO
 IF OBJECT_ID(N'dbo.BlobDeltaRunTable', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaRunTable (
         RunId                  uniqueidentifier NOT NULL,
@@ -1373,7 +1380,7 @@ BEGIN
     IF @Kind <> @HadKind AND @WithTarget = 1
     BEGIN
         SET @Message = CONCAT(@TableName, N': the key column ', @KeyColumn, N' is ', @KeyType, N', and keys of ', CASE @HadKind WHEN N'integer' THEN N'an integer' ELSE N'a uniqueidentifier' END,
-            N' type are noted for this table; if none was captured yet, blobdelta deploy (usp_BlobDelta_MakeSlice) notes the new type, else configure it as a table of another name');
+            N' type are noted for this table; if none was captured yet, blobdelta deploy (usp_BlobDelta_MakeSlice) notes the new type, else remove it and add it under another name, with Source= and its settings, whose chain begins anew');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     EXEC dbo.usp_BlobDelta_AddMetadataColumns @TableName;
@@ -1567,10 +1574,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 17, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 17;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 18, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 18;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 17
+SELECT N'03_BlobDeltaJobs_Schema.sql', 18
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

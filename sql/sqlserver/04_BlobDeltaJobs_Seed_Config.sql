@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 22.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 23.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -36,7 +36,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 22)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 23)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -390,7 +390,8 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'BatchParents', 1, 0, N'
-    -- Rules 7 and 13: parent and depth of each key of #Batch. One level a turn; 512 are a cycle.
+    -- Rules 7 and 13: parent and depth of each key of #Batch. One level a turn; 512 are a cycle, or as good as one.
+    -- An excluded row counts as absent, and nothing above it is counted: excluding a row of a cycle frees the others.
     UPDATE #Batch SET Depth = 0, ParentKey = (
         SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
         FROM {SourceTable} AS s {SourceHint}
@@ -401,9 +402,13 @@ BEGIN
     CREATE TABLE #Parent (ParentKey uniqueidentifier NOT NULL PRIMARY KEY, AtKey uniqueidentifier NULL, Depth int NOT NULL);
     INSERT INTO #Parent (ParentKey, AtKey, Depth)
     SELECT DISTINCT ParentKey, ParentKey, 0 FROM #Batch WHERE ParentKey IS NOT NULL;
-    DECLARE @Left bigint = 1, @Turn int = 0;
+    DECLARE @Left bigint = 1, @Turn int = 0, @At uniqueidentifier, @First int, @Last int;
     WHILE @Left > 0 AND @Turn < 512
     BEGIN
+        UPDATE #Parent SET AtKey = NULL
+        WHERE AtKey = @ExcludedStreamId
+            OR AtKey IN (SELECT e.stream_id FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
+        OPTION (MAXDOP {MaxDOP});
         UPDATE #Parent SET Depth = Depth + 1, AtKey = (
             SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
             FROM {SourceTable} AS s {SourceHint}
@@ -419,6 +424,37 @@ BEGIN
         SELECT MIN(b.stream_id) FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey WHERE p.Depth >= 512
     )
     OPTION (MAXDOP {MaxDOP});
+    -- @Key: the row to exclude. @Json: the rows of the cycle; NULL where the way up only is too long.
+    IF @Key IS NOT NULL
+    BEGIN
+        CREATE TABLE #Above (Turn int NOT NULL PRIMARY KEY, AtKey uniqueidentifier NOT NULL);
+        SELECT @At = @Key, @Turn = 0;
+        WHILE @At IS NOT NULL AND @Turn < 512 AND NOT EXISTS (SELECT 1 FROM #Above WHERE AtKey = @At)
+        BEGIN
+            INSERT INTO #Above (Turn, AtKey) VALUES (@Turn, @At);
+            SET @At = (
+                SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
+                FROM {SourceTable} AS s {SourceHint}
+                INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
+                WHERE s.{KeyColumn} = {ToKey(}@At{)ToKey}
+            );
+            SET @Turn = @Turn + 1;
+        END;
+        SET @First = (SELECT Turn FROM #Above WHERE AtKey = @At);
+        SET @Last = @Turn;
+        SET @Key = COALESCE((SELECT AtKey FROM #Above WHERE Turn = @First), (SELECT ParentKey FROM #Batch WHERE stream_id = @Key));
+        SET @Turn = @First;
+        WHILE @Turn < @Last AND @Turn < @First + 5
+        BEGIN
+            SET @At = (SELECT AtKey FROM #Above WHERE Turn = @Turn);
+            SET @Json = CONCAT(@Json + N'', '', (
+                SELECT dbo.ufn_BlobDelta_KeyText(c.KeyType, @At) FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName
+            ));
+            SET @Turn = @Turn + 1;
+        END;
+        IF @Last > @First + 5 SET @Json = CONCAT(@Json, N'' ... ('', @Last - @First, N'' rows)'');
+        DROP TABLE #Above;
+    END;
     UPDATE b SET Depth = p.Depth FROM #Batch AS b INNER JOIN #Parent AS p ON p.ParentKey = b.ParentKey
     OPTION (MAXDOP {MaxDOP});
     DROP TABLE #Parent;');
@@ -1651,10 +1687,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 22, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 22;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 23, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 23;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 22
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 23
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 29.
+-- 05: the engine. Version 30.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 29)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 30)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1220,7 +1220,15 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'BatchParents', @Step, @BatchSize, @Unused OUTPUT, @Json OUTPUT, @Key OUTPUT;
             IF @Key IS NOT NULL
             BEGIN
-                SET @Message = CONCAT(@TableName, N': the row ', (SELECT dbo.ufn_BlobDelta_KeyText(KeyType, @Key) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName), N' has a cycle or 512 levels of parents above it; mend its parent path in the source, or exclude the key in BlobDeltaExcludedKey');
+                SET @Reason = (SELECT dbo.ufn_BlobDelta_KeyText(KeyType, @Key) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
+                SET @Message = CONCAT(
+                    @TableName, CASE
+                        WHEN @Json IS NULL THEN N': there are 512 levels of parents or more above the rows below '
+                        WHEN @Json = @Reason THEN N': this row is its own parent: '
+                        ELSE N': these rows form a cycle, in which each one''s parent is the next: '
+                    END, COALESCE(@Json, @Reason), N'; correct the parent of ', @Reason, N' in the source, or exclude that row with `blobdelta key exclude ',
+                    @TableName, N' ', @Reason, N' --reason TEXT`: the rows below it then come without their parent; then run again, or go on with --resume'
+                );
                 EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
         END;
@@ -1957,26 +1965,20 @@ BEGIN
         @Create nvarchar(300), @Holder uniqueidentifier, @State nvarchar(20), @KeyType nvarchar(20), @HadType nvarchar(20), @Differs int;
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName, @KeyType = @KeyType OUTPUT, @WithTarget = 0;
     SELECT @SourceDb = SourceDb, @SourceSchema = SourceSchema, @SourceName = SourceTable, @Db = TargetDb, @Schema = TargetSchema,
-        @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn, @HadType = KeyType
+        @Table = TargetTable, @Key = KeyColumn, @Path = PathColumn, @Parent = ParentPathColumn
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
-    -- Of a table that was removed and comes again the slice alone says of which type its keys were.
-    SET @Full = QUOTENAME(@Db) + N'.' + QUOTENAME(@Schema) + N'.' + QUOTENAME(@Table);
-    IF OBJECT_ID(@Full) IS NOT NULL
-    BEGIN
-        SET @Sql = REPLACE(N'
-        SELECT @HadType = MAX(CASE WHEN t.name = N''uniqueidentifier'' THEN N''uniqueidentifier'' ELSE N''integer'' END)
-        FROM {Db}.sys.columns AS c INNER JOIN {Db}.sys.types AS t ON t.user_type_id = c.user_type_id
-        WHERE c.object_id = OBJECT_ID(@Full) AND c.name = N''DeltaParentKey''
-        HAVING COUNT(*) > 0', N'{Db}', QUOTENAME(@Db));
-        EXEC sp_executesql @Sql, N'@Full nvarchar(800), @HadType nvarchar(20) OUTPUT', @Full = @Full, @HadType = @HadType OUTPUT;
-    END;
+    SET @HadType = (SELECT KeyType FROM dbo.BlobDeltaKeyType WHERE TableName = @TableName);
     -- What the job database knows of this table goes by ids of the type before.
     IF @HadType <> @KeyType AND EXISTS (SELECT 1 FROM dbo.BlobDeltaRunTable WHERE TableName = @TableName AND Status = N'Completed')
     BEGIN
-        SET @Message = CONCAT(@TableName, N': its keys are of another type now than those that were captured; configure it as a table of another name, whose chain begins anew');
+        SET @Message = CONCAT(@TableName, N': its keys are of another type now than those that were captured; begin a chain under another name: blobdelta table add NEWNAME --metadata ',
+            (SELECT CONCAT(MetadataDb, N'.', MetadataSchema, N'.', MetadataTable) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+            N' Source=', @SourceDb, N'.', @SourceSchema, N'.', @SourceName, N', with its other settings, and blobdelta table remove ', @TableName, N' where it is configured');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     UPDATE dbo.BlobDeltaTableConfig SET KeyType = @KeyType WHERE TableName = @TableName AND KeyType <> @KeyType;
+    UPDATE dbo.BlobDeltaKeyType SET KeyType = @KeyType WHERE TableName = @TableName AND KeyType <> @KeyType;
+    IF @HadType IS NULL INSERT INTO dbo.BlobDeltaKeyType (TableName, KeyType) VALUES (@TableName, @KeyType);
     SET @Source = (SELECT SourceId FROM dbo.BlobDeltaSource);
     IF QUOTENAME(@Db) IS NULL OR QUOTENAME(@Schema) IS NULL OR QUOTENAME(@Table) IS NULL
         THROW 51000, N'a target name is too long', 1;
@@ -2146,10 +2148,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 29, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 29;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 30, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 30;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 29
+SELECT N'05_BlobDeltaJobs_Engine.sql', 30
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 41.
+-- 07: a look at the whole deployment. Version 42.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 41)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 42)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -266,7 +266,7 @@ BEGIN
             N'stamp them, or leave them out with MetadataFilter', CASE WHEN @WithoutStamp > 0 THEN 1 ELSE 0 END
         UNION ALL SELECT 6, N'warning', CONCAT(@Future, N' keys are stamped in the future, and wait until then'), N'correct their stamps', CASE WHEN @Future > 0 THEN 1 ELSE 0 END
         UNION ALL SELECT 7, N'warning', CONCAT(@Unknown, N' blobs of the source have no metadata row, and no window takes them'),
-            N'give them one, or see MetadataIdColumn', CASE WHEN @Unknown > 0 THEN 1 ELSE 0 END
+            N'give them one, or see MetadataIdColumn; a row whose key is NULL needs a key first', CASE WHEN @Unknown > 0 THEN 1 ELSE 0 END
         UNION ALL SELECT 8, N'warning', CONCAT(@FutureDeletions, N' logged deletions are dated in the future, and outrank every row until then'),
             N'correct DeletedOn in BlobDeltaDeletionLog', CASE WHEN @FutureDeletions > 0 THEN 1 ELSE 0 END
         UNION ALL SELECT 9, N'ok', N'no deletion of this table is logged: rows that are deleted stay with receivers',
@@ -532,10 +532,10 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 17 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 22
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 29
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 41
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 18 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 23
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 30
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 42
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 7
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 12
@@ -699,10 +699,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 41, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 41;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 42, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 42;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 41
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 42
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

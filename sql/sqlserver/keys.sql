@@ -10,7 +10,7 @@ FROM (
     FROM dbo.BlobDeltaPendingKey AS k
     WHERE k.TableName = [{Table}] AND k.Scope IN (N'', ISNULL([{Scope}], k.Scope))
 ) AS n
-ORDER BY n.IsExcluded DESC, n.stream_id, n.Scope
+ORDER BY n.IsExcluded DESC, [{ToKey(}]n.stream_id[{)ToKey}], n.stream_id, n.Scope
 OPTION (RECOMPILE)
 
 -- name: unknown_names

@@ -88,7 +88,7 @@ pub(super) fn evolved(
         let (column, there) = first;
         let what = there.map_or_else(
             || "the target lacks this column".to_owned(),
-            |there| format!("the target's column is a {there}, and a {} comes", column.sql_type),
+            |there| format!("the target's column is {there}, and {} comes", column.sql_type),
         );
         let by_hand = statement(first).map(|statement| format!("`{statement}`, ")).unwrap_or_default();
         return Err(Error::config(what)
@@ -128,7 +128,7 @@ pub(super) fn check_columns(found: &[Column], wanted: &[Column], key: &str) -> R
             continue;
         }
         let why = if !there.sql_type.takes(column.sql_type) {
-            format!("the target's column is a {}, and a {} comes", there.sql_type, column.sql_type)
+            format!("the target's column is {}, and {} comes", there.sql_type, column.sql_type)
         } else if there.computed {
             "the target computes its key".to_owned()
         } else if column.nullable && !is_key && !there.nullable {

@@ -40,10 +40,12 @@ pub fn run(args: &DoctorArgs) -> Result<Answer> {
     Ok(Answer { text, result, json, exit })
 }
 
-/// A line each.
+/// A line each, what is wrong before what is not.
 pub fn advice_table(advice: &[Advice]) -> TextTable {
     let mut table = TextTable::new([plain("Severity"), plain("Subject"), prose("Finding"), prose("WhatToDo")]);
-    for one in advice {
+    let mut sorted: Vec<&Advice> = advice.iter().collect();
+    sorted.sort_by_key(|one| std::cmp::Reverse(one.severity));
+    for one in sorted {
         table.push([
             TableCell::toned(tone_of(one.severity), one.severity.as_str()),
             one.subject.clone().into(),

@@ -8,7 +8,7 @@ use super::text::Text;
 use crate::backend::{Backend, KeyRequest};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
-use crate::model::key::ShownKey;
+use crate::model::key::{KeyType, ShownKey};
 use crate::model::name::TableName;
 use crate::model::run::Scope;
 use clap::Subcommand;
@@ -96,7 +96,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
         KeyCommand::Exclude(args) => {
             let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = args;
             let mut backend = instance.open(false)?;
-            let key = key_of(backend.as_mut(), table, key)?;
+            let key = possible_key_of(backend.as_mut(), table, key)?;
             backend.exclude_key(table, key.id(), reason)?;
             Ok(said(table, key, "Excluded", "no run takes this row from now on"))
         }
@@ -119,7 +119,7 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
         KeyCommand::Pend(args) => {
             let ReasonArgs { key: KeyArgs { instance, table, key }, reason } = &args.named;
             let mut backend = instance.open(false)?;
-            let key = key_of(backend.as_mut(), table, key)?;
+            let key = possible_key_of(backend.as_mut(), table, key)?;
             let scope = args.business_unit.map(Scope::BusinessUnit);
             scope.map_or(Ok(()), |scope| check_units(backend.as_mut(), table, scope))?;
             if let Some(unit) = args.business_unit
@@ -162,6 +162,21 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
 fn key_of(backend: &mut dyn Backend, table: &TableName, key: &str) -> Result<ShownKey> {
     let key_type = backend.table(table)?.key_type;
     Ok(key_type.shown(key_type.parse(key).map_err(|error| error.table(table))?))
+}
+
+/// The same of one that a row can have: any other would wait for ever.
+fn possible_key_of(backend: &mut dyn Backend, table: &TableName, key: &str) -> Result<ShownKey> {
+    let key = key_of(backend, table, key)?;
+    let config = backend.table(table)?;
+    let columns = backend.source_columns(&config)?;
+    let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(&config.key_column));
+    let Some(column) = column.filter(|column| !config.key_type.fits(key.id(), column.sql_type)) else { return Ok(key) };
+    let (least, most) = KeyType::least_and_most(column.sql_type).unwrap_or((i64::MIN, i64::MAX));
+    Err(Error::usage(format!("the key column is {}, and no row of it has this key", column.sql_type))
+        .table(table)
+        .column(&column.name)
+        .key(key)
+        .hint(format!("keys are from {least} to {most}")))
 }
 
 fn said(table: &TableName, key: ShownKey, state: &str, what: &str) -> Answer {

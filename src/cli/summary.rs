@@ -123,8 +123,9 @@ fn table_text(outcome: &TableRunOutcome, scope: Scope, in_bundle: Option<&InBund
         let rows = counted(counts.rows(), "row", "rows");
         let _ = writeln!(text, "  copied   {rows}: {}", listed(&copied(counts)));
         let absent = in_bundle.map(|bundle| ("absent parents", bundle.absent_parents));
-        let reported: Vec<_> = reported(counts).into_iter().chain(absent).collect();
-        let _ = writeln!(text, "  reported {}", listed(&reported));
+        let reported: Vec<_> = reported(counts).into_iter().chain(absent).filter(|(_, count)| *count > 0).collect();
+        let said = if reported.is_empty() { "nothing".to_owned() } else { listed(&reported) };
+        let _ = writeln!(text, "  reported {said}");
         if let Some(since) = counts.pending_since {
             let _ = writeln!(text, "  pending  since {}", since.rfc3339_utc());
         }

@@ -67,7 +67,7 @@ Example:
 pub struct TableAddArgs {
     #[command(flatten)]
     pub instance: Instance,
-    /// The blob table: Db.schema.Table
+    /// The blob table: Db.schema.Table; or any other name for it, with Source=Db.schema.Table among the settings
     #[arg(value_name = "NAME", value_parser = TableName::parse)]
     pub name: TableName,
     /// The metadata table, which has ModifiedOn: Db.schema.Table; without it, the blob table itself

@@ -60,11 +60,9 @@ pub fn set(args: &TableSetArgs) -> Result<Answer> {
     if !key_column.eq_ignore_ascii_case(&config.key_column) && was_captured(backend.as_mut(), &config.name)? {
         answer.text += &again::connected_text(&format!(
             "\nthe bundles of this table until now have the key in {key_column}, and the next ones have it in {}. No replay and no \
-             compaction takes both, and none into a table that earlier ones were replayed into: receivers need a new chain, under \
-             another table name. `blobdelta table remove {table}`, then `blobdelta table add NEWNAME Source={table}` with the \
-             settings above and --metadata begins one\n",
+             compaction takes both, and none into a table that earlier ones were replayed into: receivers need a new chain. To get one, {}\n",
             config.key_column,
-            table = config.name.shell_word()
+            config.begin_another_chain()
         ));
     }
     if filtered.is_some() && filtered != config.metadata_filter {
@@ -156,7 +154,8 @@ fn saved(backend: &mut dyn Backend, name: &TableName, what: &str) -> Result<Answ
     for field in fields::FIELDS {
         table.push([field.name.into(), (field.get)(&config).into()]);
     }
-    let advice = backend.look_at_data(&config)?;
+    // Of a table that no run captures, the data may be gone.
+    let advice = if config.is_active { backend.look_at_data(&config)? } else { Vec::new() };
     let seen = advice_table(&advice);
     let mut text = Text::from(format!("{what} {}\n", config.name));
     text.table(&table);

@@ -99,7 +99,7 @@ impl TableCompaction<'_, '_> {
     /// The rows whose parent is not in the compacted bundle.
     fn orphans(&mut self, key: &Column, stage: &TableStage, stamp: RunStamp) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::absent_parents(key)?);
-        let cell = |id| plan.key_type().key(id).unwrap_or(Cell::Null);
+        let cell = |id| plan.key_type().cell(id);
         let mut builder = BatchBuilder::new(plan.clone(), stamp);
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.options.parts)?;
         let mut after = None;

@@ -279,7 +279,7 @@ impl Exporter<'_> {
         report: &TableReport,
     ) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::tombstones(key)?);
-        let cell = |id| plan.key_type().key(id).unwrap_or(Cell::Null);
+        let cell = |id| plan.key_type().cell(id);
         let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
         let mut parts = stage.parts(FileRole::Tombstones, plan.schema(), &self.parts)?;
         let (mut after, mut total) = (None, 0);
@@ -329,7 +329,7 @@ impl Exporter<'_> {
 
     fn absent_parents(&mut self, key: &Column, stage: &mut TableStage, fence: &Fence) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::absent_parents(key)?);
-        let cell = |id| plan.key_type().key(id).unwrap_or(Cell::Null);
+        let cell = |id| plan.key_type().cell(id);
         let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.parts)?;
         let mut after = None;

@@ -272,9 +272,10 @@ impl Packer<'_> {
         }
         let stands =
             |record: &BundleRecord| states.contains(&(record.table.clone(), PackState::Packed(record.pack_number)));
+        let recorded = packs.values().flatten().next().cloned();
         packs.retain(|_, records| records.iter().all(stands));
         if packs.is_empty() {
-            return Err(nothing_to_pack(run, states));
+            return Err(recorded.map_or_else(|| nothing_to_pack(run, states), |record| in_a_bundle(run, &record)));
         }
         let mut report = PackReport::default();
         for (number, records) in packs {
@@ -308,6 +309,15 @@ fn is_of_table_alone(error: &Error, fence: &Fence) -> bool {
         Kind::PartlyFailed | Kind::Cancelled => false,
     };
     of_table && error.place().table.as_deref() == Some(fence.table.to_string().as_str())
+}
+
+/// Its slices hold something else by now, and what they held is published.
+fn in_a_bundle(run: &Run, record: &BundleRecord) -> Error {
+    let bundle = Path::new(&record.folder).join(&record.name);
+    Error::usage("this run is in a bundle already, and a later run emptied its slices")
+        .run(run.id)
+        .file(&bundle)
+        .hint("nothing is missing: copy that bundle, or ship it with `blobdelta ship`. A run with --from covers the same time once more")
 }
 
 fn nothing_to_pack(run: &Run, states: &[(TableName, PackState)]) -> Error {

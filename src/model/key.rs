@@ -19,6 +19,24 @@ use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::fmt;
 
+/// A key, of a type that keys can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Of [`KeyType::UniqueIdentifier`].
+    Guid(Guid),
+    /// Of [`KeyType::Integer`].
+    Integer(i64),
+}
+
+impl From<Key> for Cell<'_> {
+    fn from(key: Key) -> Self {
+        match key {
+            Key::Guid(guid) => Self::Guid(guid),
+            Key::Integer(value) => Self::Int(value),
+        }
+    }
+}
+
 /// What the keys of a table are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyType {
@@ -63,8 +81,8 @@ impl KeyType {
     /// Whether a column of this type can have the key of an id. What is the id of no key is for others to say.
     pub fn fits(self, id: Guid, sql_type: SqlType) -> bool {
         match (self.key(id), Self::least_and_most(sql_type)) {
-            (Some(Cell::Int(value)), Some((least, most))) => (least..=most).contains(&value),
-            _ => true,
+            (Some(Key::Integer(value)), Some((least, most))) => (least..=most).contains(&value),
+            (Some(Key::Integer(_)), None) | (Some(Key::Guid(_)) | None, _) => true,
         }
     }
 
@@ -103,11 +121,16 @@ impl KeyType {
     }
 
     /// The key of an id; `None` for an id that no key of this type has.
-    pub fn key(self, id: Guid) -> Option<Cell<'static>> {
+    pub fn key(self, id: Guid) -> Option<Key> {
         match self {
-            Self::UniqueIdentifier => Some(Cell::Guid(id)),
-            Self::Integer => integer(id).map(Cell::Int),
+            Self::UniqueIdentifier => Some(Key::Guid(id)),
+            Self::Integer => integer(id).map(Key::Integer),
         }
+    }
+
+    /// The same as a cell; NULL for an id that no key has.
+    pub fn cell(self, id: Guid) -> Cell<'static> {
+        self.key(id).map_or(Cell::Null, Cell::from)
     }
 
     /// An id as the key is read and typed.
@@ -162,9 +185,10 @@ impl ShownKey {
 impl fmt::Display for ShownKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.key(self.1) {
-            Some(Cell::Int(value)) => value.fmt(f),
+            Some(Key::Integer(value)) => value.fmt(f),
+            Some(Key::Guid(guid)) => guid.fmt(f),
             // An id that is none is shown as it is.
-            _ => self.1.fmt(f),
+            None => self.1.fmt(f),
         }
     }
 }
@@ -217,7 +241,7 @@ mod tests {
         for value in SOME {
             let id = KeyType::Integer.id(Cell::Int(value)).unwrap();
             assert!(seen.insert(id), "{value} has the id of another");
-            assert_eq!(KeyType::Integer.key(id), Some(Cell::Int(value)));
+            assert_eq!(KeyType::Integer.key(id), Some(Key::Integer(value)));
             assert_eq!(KeyType::Integer.shown(id).to_string(), value.to_string());
             assert_eq!(KeyType::Integer.parse(&value.to_string()).unwrap(), id);
         }

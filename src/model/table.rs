@@ -7,8 +7,9 @@ use super::drift::SchemaDrift;
 use super::filter::MetadataFilter;
 use super::id::Guid;
 use super::key::{KeyType, place_column};
-use super::name::{TableName, check_identifier, check_length};
+use super::name::{TableName, check_identifier, check_length, join_names};
 use super::run::Scope;
+use super::shell::word as shell_word;
 use super::sqltype::SqlType;
 use super::time::Timestamp;
 use crate::error::{Error, Result};
@@ -210,9 +211,47 @@ impl TableConfig {
             return Ok(());
         }
         let text = format!("the key is {key}, and keys of the type {} are noted for this table", self.key_type);
-        Err(Error::config(text).table(&self.name).column(&self.key_column).hint(
-            "if none was captured yet, run deploy, which notes the new type; else configure it as a table of another name",
-        ))
+        Err(Error::config(text).table(&self.name).column(&self.key_column).hint(format!(
+            "if none was captured yet, run deploy, which notes the new type; else {}",
+            self.begin_another_chain()
+        )))
+    }
+
+    /// How the rows of this source go on under another name, whose chain begins anew, as text with the command.
+    pub fn begin_another_chain(&self) -> String {
+        let default = Self::new(self.source.clone(), self.metadata.clone());
+        let given = |text: &String| Some(text.clone());
+        let flag = |is_on: bool| u8::from(is_on).to_string();
+        let settings = [
+            ("KeyColumn", given(&self.key_column), given(&default.key_column)),
+            ("PathColumn", self.path_column.clone(), default.path_column),
+            ("ParentPathColumn", self.parent_path_column.clone(), default.parent_path_column),
+            ("MetadataIdColumn", given(&self.metadata_id_column), given(&default.metadata_id_column)),
+            ("MetadataModifiedOnCol", given(&self.metadata_modified_on_column), given(&default.metadata_modified_on_column)),
+            ("MetadataBusinessUnitCol", self.metadata_business_unit_column.clone(), None),
+            ("BusinessUnit", self.business_unit_table.as_ref().map(TableName::to_string), None),
+            ("BusinessUnitIdColumn", self.business_unit_id_column.clone(), None),
+            ("MetadataFilter", self.metadata_filter.clone(), None),
+            ("ExcludedColumns", Some(join_names(&self.excluded_columns)), Some(String::new())),
+            ("ModifiedOnIsUtc", Some(flag(self.clock == ClockKind::Utc)), Some(flag(true))),
+        ];
+        let settings = settings.into_iter().filter(|(_, value, default)| value != default);
+        let settings = settings.map(|(name, value, _)| format!(" {}", shell_word(&format!("{name}={}", value.unwrap_or_default()))));
+        let another = TableName { table: format!("{}2", self.name.table), ..self.name.clone() };
+        format!(
+            "begin a chain under another name with `blobdelta table add {} --metadata {} {}{}`, and remove the table under this name \
+             with `blobdelta table remove {}`, where it is configured",
+            another.shell_word(),
+            self.metadata.shell_word(),
+            shell_word(&format!("Source={}", self.source)),
+            settings.collect::<String>(),
+            self.name.shell_word()
+        )
+    }
+
+    /// Whether all that changes is that runs capture it no more: that is possible whatever is wrong with the table.
+    pub fn only_stops(&self, before: Option<&Self>) -> bool {
+        before.is_some_and(|before| *self == Self { is_active: false, ..before.clone() })
     }
 
     /// Whether the table has a tree, and so steps 2 and 3.

@@ -57,6 +57,10 @@ impl Reconciler<'_> {
             return Ok(());
         }
         let latest = self.index.get(parent.key)?;
+        // One that the bundles have as a row of the scope has left it. That is said of it, and brings it by its place of now.
+        if latest.as_ref().is_some_and(|latest| latest.version.tombstone.is_none() && !self.came_for_others(latest)) {
+            return Ok(());
+        }
         let kind = match latest {
             Some(latest) if latest.version.tombstone.is_none() => {
                 let path = parent.path.as_ref().map(|path| Sha256::of(path));

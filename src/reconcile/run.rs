@@ -291,7 +291,7 @@ impl<'a> Reconciler<'a> {
     }
 
     /// Whether it is out of scope and needed by what lies below it. An ancestor of the scope itself has its unit.
-    fn came_for_others(&self, latest: &LatestVersion) -> bool {
+    pub(super) fn came_for_others(&self, latest: &LatestVersion) -> bool {
         latest.is_ancestor && (latest.unit.is_none() || self.table.metadata_business_unit_column.is_none())
     }
 

@@ -23,6 +23,7 @@ pub(super) struct UnpackColumns {
     parent_key: Option<usize>,
     path: Option<usize>,
     parent_path: Option<usize>,
+    is_tree_by_keys: bool,
     is_directory: Option<usize>,
     filters: Vec<(usize, Filter)>,
     /// Of a whole plan.
@@ -72,6 +73,7 @@ impl UnpackColumns {
             parent_key: at(DELTA_PARENT_KEY),
             path: path.and_then(at),
             parent_path: parent_path.and_then(at),
+            is_tree_by_keys: path == Some(table.key_column.as_str()),
             is_directory: of_type(IS_DIRECTORY, SqlType::Bit),
             filters: filters.filter_map(|filter| Some((at(&filter.column)?, filter.clone()))).collect(),
             blob: blob.and_then(at),
@@ -84,9 +86,13 @@ impl UnpackColumns {
         self.name.map_or(Ok(None), |column| text(rows, row, column))
     }
 
-    /// The key of a row's parent, if it has one that is known.
+    /// The key of a row's parent, if it has one that is known. In a tree by keys it is known of a parent that is absent, too.
     pub(super) fn parent_key(&self, rows: &BatchRows, row: usize) -> Result<Option<Guid>> {
-        self.parent_key.map_or(Ok(None), |column| rows.id(row, column))
+        let known = self.parent_key.map_or(Ok(None), |column| rows.id(row, column))?;
+        if known.is_some() || !self.is_tree_by_keys {
+            return Ok(known);
+        }
+        self.parent_path.map_or(Ok(None), |column| rows.id(row, column))
     }
 
     /// The path of a row.
@@ -170,7 +176,7 @@ fn named<'a>(
     let Some(name) = name else { return Ok(None) };
     let refused = match columns.iter().find(|column| column.name == name) {
         Some(column) if can_do(column.sql_type) => return Ok(Some(name)),
-        Some(column) => format!("the column is a {}, and not {what}", column.sql_type),
+        Some(column) => format!("the column is {}, and not {what}", column.sql_type),
         None => "the table has no such column".to_owned(),
     };
     Err(Error::usage(refused)

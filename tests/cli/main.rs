@@ -14,6 +14,7 @@ mod copies;
 mod demo;
 mod embedded;
 mod erased;
+mod integers;
 mod leftovers;
 mod masked;
 mod measured;

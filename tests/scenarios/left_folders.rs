@@ -328,6 +328,14 @@ pub fn rule_17_a_folder_that_left_all_units_is_reported_though_it_came_last_as_a
     );
     let report = reconciled(&mut world, &ReconcileOptions::default());
     assert_eq!(found(&report, DifferenceKind::LeftScope), [1]);
+    // It was moved since. To ask for it changes nothing, and nobody is advised to: to log that it left brings it.
+    world.put(6, None, b"another folder", 20_100, A);
+    world.blob(1, Some(6), b"folder");
+    world.put(7, Some(1), b"below it", 20_100, A);
+    let _ = world.run(30_000);
+    let report = reconciled(&mut world, &ReconcileOptions::default());
+    assert_eq!(found(&report, DifferenceKind::LeftScope), [1]);
+    assert!(!found(&report, DifferenceKind::Moved).contains(&1), "{report:?}");
 }
 
 pub fn rule_17_what_left_goes_though_the_server_s_clock_went_back_since(on: &Instance) {

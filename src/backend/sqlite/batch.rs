@@ -3,19 +3,23 @@
 
 use super::database::Database;
 use super::engine::Engine;
+use super::errors::failed;
 use super::prepared::{self, Prepared};
 use super::template::{self, Parameters};
-use super::value_check::way_out;
 use super::{claim, marker};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::model::run::{BatchOutcome, Step, TableRun};
 use crate::model::slice::SliceState;
+use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
+use rusqlite::types::Value;
+use std::collections::HashMap;
 
 const SQL: &str = include_str!("../../../sql/sqlite/batch.sql");
 const TOO_DEEP: &str = statement(SQL, "too_deep");
+const ROWS_ABOVE: &str = statement(SQL, "rows_above");
 const PLACE_BELOW_PARENTS: &str = statement(SQL, "place_below_parents");
 const LOG_BATCH: &str = statement(SQL, "log_batch");
 const REFRESH_PARENTS: &str = statement(SQL, "refresh_parents");
@@ -23,6 +27,8 @@ const HAS_ORPHANS: &str = statement(SQL, "has_orphans");
 
 /// Rule 7: more levels than this are a cycle, or as good as one.
 const MAX_LEVELS: u32 = 512;
+/// Rows of a cycle that its message names.
+const MOST_NAMED: usize = 5;
 
 pub(super) fn copy_batch(
     engine: &mut Engine<'_>,
@@ -74,16 +80,52 @@ fn find_parents(db: &Database, prepared: &Prepared, sql: &str, parameters: &Para
     if template::run_script(db, "batch_parents", sql, parameters)? == 0 {
         return Ok(());
     }
-    let too_deep: Option<Guid> = db.query_optional(TOO_DEEP, [MAX_LEVELS], |row| row.get(0))?;
-    if let Some(key) = too_deep {
-        let config = &prepared.config;
-        return Err(Error::config(format!("this row has a cycle or {MAX_LEVELS} levels of parents above it"))
-            .table(&config.name)
-            .key(config.key_type.shown(key))
-            .hint(format!("its parent path leads back to it, or up too far: {}", way_out(config, key))));
+    let too_deep = db.query_optional(TOO_DEEP, [MAX_LEVELS], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some((key, parent)) = too_deep {
+        return Err(too_deep_below(&prepared.config, &rows_above(db, prepared, parameters, key)?, (key, parent)));
     }
     db.execute(PLACE_BELOW_PARENTS, [])?;
     Ok(())
+}
+
+/// A row and those above it.
+fn rows_above(db: &Database, prepared: &Prepared, parameters: &Parameters, key: Guid) -> Result<Vec<Guid>> {
+    let sql = prepared.placeholders.fill("rows_above", ROWS_ABOVE)?;
+    let mut parameters = parameters.clone();
+    parameters.push(("@At", Value::Blob(key.as_bytes().to_vec())));
+    let broken = |error| failed("look for a cycle", error);
+    let mut statement = template::prepare_script(db, "rows_above", &sql, &parameters)?;
+    let mut rows = statement.raw_query();
+    let mut above = Vec::new();
+    while let Some(row) = rows.next().map_err(broken)? {
+        above.push(row.get(0).map_err(broken)?);
+    }
+    Ok(above)
+}
+
+/// A row with a cycle above it, or with too many levels. To exclude the row that the message names frees all others.
+fn too_deep_below(config: &TableConfig, above: &[Guid], (key, parent): (Guid, Guid)) -> Error {
+    let shown = |key: Guid| config.key_type.shown(key);
+    let mut seen = HashMap::new();
+    let again = above.iter().enumerate().find_map(|(at, key)| Some((seen.insert(key, at)?, at)));
+    let (what, at, mend) = match again {
+        Some((first, end)) if end == first + 1 => ("this row is its own parent".into(), above[first], above[first]),
+        Some((first, end)) => {
+            let cycle = &above[first..end];
+            let named = cycle.iter().take(MOST_NAMED).map(|key| shown(*key).to_string()).collect::<Vec<_>>().join(", ");
+            let more = if cycle.len() > MOST_NAMED { format!(" … ({} rows)", cycle.len()) } else { String::new() };
+            let what = format!("these rows form a cycle, in which each one's parent is the next: {named}{more}");
+            (what, cycle[0], cycle[0])
+        }
+        None => (format!("this row has {MAX_LEVELS} levels of parents or more above it"), key, parent),
+    };
+    Error::config(what).table(&config.name).key(shown(at)).hint(format!(
+        "correct the parent of {} in the source, or exclude that row with `blobdelta key exclude {} {} --reason TEXT`: the rows \
+         below it then come without their parent; then run again, or go on with --resume",
+        shown(mend),
+        config.name.shell_word(),
+        shown(mend)
+    ))
 }
 
 fn log_batch(db: &Database, table_run: &TableRun, step: Step, rows: u64, started: Timestamp) -> Result<()> {

@@ -91,11 +91,13 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
     }
     Stamps::find(table, &metadata)?;
     if let Some(unit) = &table.metadata_business_unit_column {
-        found(&metadata, unit, "MetadataBusinessUnitCol").map_err(|error| at(error, unit))?;
+        let column = found(&metadata, unit, "MetadataBusinessUnitCol").map_err(|error| at(error, unit))?;
+        check_unit_type(column, "MetadataBusinessUnitCol").map_err(|error| at(error, unit))?;
     }
     if let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) {
         let columns = catalog::table_columns(db, units).map_err(|error| error.table(&table.name))?;
-        found(&columns, id, "BusinessUnitIdColumn").map_err(|error| at(error, id))?;
+        let column = found(&columns, id, "BusinessUnitIdColumn").map_err(|error| at(error, id))?;
+        check_unit_type(column, "BusinessUnitIdColumn").map_err(|error| at(error, id))?;
     }
     if let Some(clash) = source.iter().find(|column| is_delta(&column.name)) {
         let text = "the source has a column of a name that the slice needs for itself";
@@ -198,6 +200,15 @@ pub(super) fn drop_order_index(db: &Database, table: &TableConfig) -> Result<()>
 
 fn order_index(db: &Database, table: &TableConfig) -> String {
     format!("{}.{}", db.schema_of(&table.target.db), quote(&format!("IX_Order_{}", table.target.table)))
+}
+
+/// A column without a type of its own may hold units; whether it does is asked of its values.
+fn check_unit_type(column: &Column, setting: &str) -> Result<()> {
+    match column.sql_type {
+        SqlType::UniqueIdentifier | SqlType::VarBinary(None) => Ok(()),
+        other => Err(Error::config(format!("{setting} is {other}, and has to be uniqueidentifier"))
+            .hint("name the uniqueidentifier of the unit, or leave both columns of business units empty: then all rows are in scope")),
+    }
 }
 
 fn is_path_type(sql_type: SqlType) -> bool {

@@ -18,6 +18,8 @@ const NOTE_SCRIPT: &str = statement(SQL, "note_script");
 const SEED_STEP: &str = statement(SQL, "seed_step");
 const SEED_QUEUE: &str = statement(SQL, "seed_queue");
 const ADD_MARKER: &str = statement(SQL, "add_marker");
+const HAS_OTHER_KEYS: &str = statement(SQL, "has_other_keys");
+const NOTE_KEY_TYPE: &str = statement(SQL, "note_key_type");
 
 pub(super) fn deploy_all(db: &mut Database) -> Result<Vec<DeployStep>> {
     if !db.options.main_database.eq_ignore_ascii_case(JOB_DATABASE) {
@@ -137,18 +139,13 @@ fn deploy_slice(db: &mut Database, table: &TableConfig) -> DeployStep {
 
 /// What the keys are. What the job database knows of a table goes by their ids, and stays behind where they change.
 fn note_key_type(db: &Database, table: &TableConfig) -> Result<()> {
-    let is_another = "SELECT EXISTS (SELECT 1 FROM BlobDeltaTableConfig WHERE TableName = ?1 AND KeyType <> ?2)";
-    if !db.query_one(is_another, (&table.name, table.key_type.name()))? {
-        return Ok(());
-    }
-    let was_run = "SELECT EXISTS (SELECT 1 FROM BlobDeltaRunTable WHERE TableName = ?1 AND Status = 'Completed')";
-    if db.query_one(was_run, [&table.name])? {
-        let text = "the keys are of another type now than those that were captured";
-        return Err(Error::config(text)
+    if db.query_one(HAS_OTHER_KEYS, (&table.name, table.key_type.name()))? {
+        return Err(Error::config("the keys are of another type now than those that were captured")
             .table(&table.name)
             .column(&table.key_column)
-            .hint("configure it as a table of another name, whose chain begins anew"));
+            .hint(table.begin_another_chain()));
     }
+    db.execute(NOTE_KEY_TYPE, (&table.name, table.key_type.name()))?;
     let note = "UPDATE BlobDeltaTableConfig SET KeyType = ?2 WHERE TableName = ?1";
     db.execute(note, (&table.name, table.key_type.name())).map(drop)
 }

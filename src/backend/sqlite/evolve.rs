@@ -37,7 +37,7 @@ pub(super) fn evolve(db: &Database, spec: &TargetSpec, lacks: &[(Column, Option<
             None => db.execute(&format!("ALTER TABLE {table} ADD COLUMN {}", declaration(column)), []).map(drop),
             Some(there) if is_kept_alike(column.sql_type, *there) => widen(db, spec, column),
             Some(there) => Err(Error::config(format!(
-                "the target's column is a {there}, a {} comes, and SQLite would keep its values otherwise",
+                "the target's column is {there}, {} comes, and SQLite would keep its values otherwise",
                 column.sql_type
             ))
             .hint("replay the whole chain into another database")),

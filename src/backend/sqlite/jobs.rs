@@ -93,6 +93,9 @@ impl Jobs for Engine<'_> {
                 .table(&table.name)
                 .column("AcceptedHidden"));
         }
+        if table.only_stops(self.tables()?.iter().find(|before| before.name == table.name)) {
+            return self.db.transact("save a table", |db| config::write_config(db, table));
+        }
         let source = config::check_config(self.db, table)?;
         deploy::make_slice(self.db, table)?;
         let table = &TableConfig { key_type: config::key_type(table, &source)?, ..table.clone() };

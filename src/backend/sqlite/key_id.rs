@@ -7,7 +7,7 @@
 use super::types;
 use crate::model::cell::Cell;
 use crate::model::id::Guid;
-use crate::model::key::KeyType;
+use crate::model::key::{Key, KeyType};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql};
@@ -65,9 +65,9 @@ pub(super) struct KeyValue(pub(super) KeyType, pub(super) Guid);
 impl KeyValue {
     fn value(self) -> Value {
         match self.0.key(self.1) {
-            Some(Cell::Guid(guid)) => Value::Blob(guid.as_bytes().to_vec()),
-            Some(Cell::Int(value)) => Value::Integer(value),
-            _ => Value::Null,
+            Some(Key::Guid(guid)) => Value::Blob(guid.as_bytes().to_vec()),
+            Some(Key::Integer(value)) => Value::Integer(value),
+            None => Value::Null,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! [`Keys`] on the embedded instance, and what an exclusion means for a run that goes on.
 
 use super::engine::Engine;
-use super::marker;
-use super::sql::Noted;
+use super::sql::{Noted, filled};
+use super::{key_id, marker};
 use crate::backend::jobs::{Jobs as _, KeyRequest};
 use crate::backend::keys::{KeyRecord, KeyState, Keys, OF_TABLE, UnknownName, check_removal};
 use crate::error::Result;
@@ -25,8 +25,8 @@ impl Keys for Engine<'_> {
     }
 
     fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
-        self.table(table)?;
-        self.db.query_all(NAMED_KEYS, (table, limit, scope.map(|scope| scope.to_string())), |row| {
+        let key = key_id::to_key(self.table(table)?.key_type, "n.stream_id");
+        self.db.query_all(&filled(NAMED_KEYS, &[("Key", &key)]), (table, limit, scope.map(|scope| scope.to_string())), |row| {
             Ok(KeyRecord {
                 key: row.get(0)?,
                 state: if row.get(1)? { KeyState::Excluded } else { KeyState::Pending },

@@ -78,7 +78,7 @@ fn counted_advice(db: &Database, prepared: &Prepared, parameters: &Parameters) -
         (
             unknown,
             "blobs of the source have no metadata row, and no window takes them",
-            "give them one, or see MetadataIdColumn",
+            "give them one, or see MetadataIdColumn; a row whose key is NULL needs a key first",
         ),
         (
             counts.future_deletions,

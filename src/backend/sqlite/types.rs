@@ -135,7 +135,7 @@ pub fn parse_declared(declared: &str) -> Result<SqlType> {
 pub fn cell_of<'a>(sql_type: SqlType, value: ValueRef<'a>) -> Result<Cell<'a>> {
     let wrong_value = || {
         Error::config(format!(
-            "a stored value is not a {sql_type} in the form that the embedded instance keeps: {}",
+            "a stored value has not the form in which an embedded instance keeps {sql_type}: {}",
             shown(value)
         ))
     };

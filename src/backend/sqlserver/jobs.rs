@@ -118,6 +118,9 @@ impl Jobs for Engine<'_> {
         table.check()?;
         let before = self.tables()?.into_iter().find(|config| config.name == table.name);
         config::write_config(self, table)?;
+        if table.only_stops(before.as_ref()) {
+            return Ok(());
+        }
         match deploy::make_slice(self, table) {
             Ok(_) => Ok(()),
             Err(error) => Err(match config::restore_config(self, &table.name, before.as_ref()) {

@@ -5,7 +5,7 @@ use super::values::RowFields;
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::id::Guid;
-use crate::model::key::KeyType;
+use crate::model::key::{Key, KeyType};
 use tiberius::ColumnData;
 
 /// T-SQL for the key of an id, to be held against a column of keys: an index over it serves.
@@ -38,8 +38,8 @@ pub(super) fn with_keys(key_type: KeyType, text: &str) -> String {
 /// A key as a value of a statement, by its id. What is the id of no key is NULL.
 pub(super) fn key_value(key_type: KeyType, id: Guid) -> ColumnData<'static> {
     match key_type.key(id) {
-        Some(Cell::Int(value)) => ColumnData::I64(Some(value)),
-        Some(_) => ColumnData::Guid(Some(uuid::Uuid::from_bytes(*id.as_bytes()))),
+        Some(Key::Integer(value)) => ColumnData::I64(Some(value)),
+        Some(Key::Guid(guid)) => ColumnData::Guid(Some(uuid::Uuid::from_bytes(*guid.as_bytes()))),
         None => ColumnData::I64(None),
     }
 }

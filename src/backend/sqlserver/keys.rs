@@ -1,6 +1,7 @@
 //! [`Keys`] on a server.
 
 use super::engine::Engine;
+use super::key_id::with_keys;
 use super::sql::{Sql, filled};
 use super::values::{RowFields, text_at};
 use crate::backend::jobs::{Jobs as _, KeyRequest};
@@ -26,8 +27,8 @@ impl Keys for Engine<'_> {
     }
 
     fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
-        self.table(table)?;
-        let text = filled(NAMED_KEYS, &[("Limit", &limit.to_string())]);
+        let key_type = self.table(table)?.key_type;
+        let text = filled(&with_keys(key_type, NAMED_KEYS), &[("Limit", &limit.to_string())]);
         let scope = scope.map(|scope| scope.to_string());
         let sql = Sql::bound(&text, vec![("Table", table.into()), ("Scope", scope.into())]);
         let rows = self.db.client.unit(|client| client.rows("list keys", sql.clone()))?;

@@ -218,10 +218,11 @@ fn find(db: &mut Database, spec: &TargetSpec) -> Result<FoundTarget> {
     let is_key = |column: &Column| column.name.eq_ignore_ascii_case(&spec.key_column);
     // A server alters no column that a primary key is made of.
     if let Some((key, Some(there))) = evolves.iter().find(|(column, _)| is_key(column)) {
-        let text = format!("the target's key is a {there}, and a {} comes", key.sql_type);
-        return Err(Error::config(text).table(&spec.target).column(&key.name).hint(
-            "replay the whole chain into another database, or drop the primary key, alter the column, and make the key again",
-        ));
+        let text = format!("the target's key is {there}, and {} comes", key.sql_type);
+        let change = column_change(spec, (key, Some(*there)), &key.sql_type.to_string());
+        return Err(Error::config(text).table(&spec.target).column(&key.name).hint(format!(
+            "drop the primary key of the target, `{change}`, and make the key again; or replay the whole chain into another database",
+        )));
     }
     let compatibility = TargetCompatibility { evolves, ..check_columns(&found, &wanted, &spec.key_column)? };
     obstacles.check(spec, &compatibility)?;
