@@ -432,12 +432,13 @@ BEGIN
         WHILE @At IS NOT NULL AND @Turn < 512 AND NOT EXISTS (SELECT 1 FROM #Above WHERE AtKey = @At)
         BEGIN
             INSERT INTO #Above (Turn, AtKey) VALUES (@Turn, @At);
-            SET @At = (
+            SELECT @At = (
                 SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
                 FROM {SourceTable} AS s {SourceHint}
                 INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
                 WHERE s.{KeyColumn} = {ToKey(}@At{)ToKey}
-            );
+            )
+            OPTION (MAXDOP {MaxDOP});
             SET @Turn = @Turn + 1;
         END;
         SET @First = (SELECT Turn FROM #Above WHERE AtKey = @At);

@@ -227,7 +227,11 @@ impl TableConfig {
             ("PathColumn", self.path_column.clone(), default.path_column),
             ("ParentPathColumn", self.parent_path_column.clone(), default.parent_path_column),
             ("MetadataIdColumn", given(&self.metadata_id_column), given(&default.metadata_id_column)),
-            ("MetadataModifiedOnCol", given(&self.metadata_modified_on_column), given(&default.metadata_modified_on_column)),
+            (
+                "MetadataModifiedOnCol",
+                given(&self.metadata_modified_on_column),
+                given(&default.metadata_modified_on_column),
+            ),
             ("MetadataBusinessUnitCol", self.metadata_business_unit_column.clone(), None),
             ("BusinessUnit", self.business_unit_table.as_ref().map(TableName::to_string), None),
             ("BusinessUnitIdColumn", self.business_unit_id_column.clone(), None),
@@ -236,7 +240,8 @@ impl TableConfig {
             ("ModifiedOnIsUtc", Some(flag(self.clock == ClockKind::Utc)), Some(flag(true))),
         ];
         let settings = settings.into_iter().filter(|(_, value, default)| value != default);
-        let settings = settings.map(|(name, value, _)| format!(" {}", shell_word(&format!("{name}={}", value.unwrap_or_default()))));
+        let settings = settings
+            .map(|(name, value, _)| format!(" {}", shell_word(&format!("{name}={}", value.unwrap_or_default()))));
         let another = TableName { table: format!("{}2", self.name.table), ..self.name.clone() };
         format!(
             "begin a chain under another name with `blobdelta table add {} --metadata {} {}{}`, and remove the table under this name \

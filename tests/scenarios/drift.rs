@@ -1,7 +1,9 @@
 //! Rule 24: the source's columns change.
 
 use crate::scenarios::instance::Instance;
+use crate::scenarios::session::Session;
 use crate::scenarios::world::{A, BUFFER, World, key, source_columns, unit};
+
 use blobdelta::bundle::{Bundle, TableInfo};
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
@@ -26,7 +28,7 @@ fn seeded(on: &Instance) -> World {
 }
 
 /// A statement for the source, in both dialects the same but for the name of the table.
-fn alter(world: &mut World, change: &str) {
+pub fn alter(world: &mut World, change: &str) {
     let quoted = change.replace("nvarchar(max)", "\"nvarchar(max)\"");
     world.script(&format!("ALTER TABLE Src.Docs {quoted}"), &format!("ALTER TABLE Src.dbo.Docs {change}"));
 }
@@ -312,9 +314,12 @@ fn weeks(world: &mut World) -> Vec<PathBuf> {
 
 /// What a target has of the source's columns, by name.
 pub fn content(world: &World, database: &str) -> Vec<(String, Vec<Option<String>>)> {
-    let mut target = world.target();
-    let table = TableName { db: database.into(), ..world.table.source.clone() };
-    let all = target.columns(&table).unwrap();
+    content_in(&mut world.target(), &TableName { db: database.into(), ..world.table.source.clone() })
+}
+
+/// The same of any table.
+pub fn content_in(session: &mut Session, table: &TableName) -> Vec<(String, Vec<Option<String>>)> {
+    let all = session.columns(table).unwrap();
     let key = all.iter().find(|column| column.name == "stream_id").unwrap().clone();
     let mut own: Vec<Column> =
         all.into_iter().filter(|column| !column.name.to_ascii_lowercase().starts_with("delta")).collect();
@@ -322,7 +327,7 @@ pub fn content(world: &World, database: &str) -> Vec<(String, Vec<Option<String>
     let values = |column: Column| {
         let name = column.name.clone();
         let mut values = Values::default();
-        target.scan(&table, &[key.clone(), column], "stream_id", &mut values).unwrap();
+        session.scan(table, &[key.clone(), column], "stream_id", &mut values).unwrap();
         (name, values.0)
     };
     own.into_iter().map(values).collect()

@@ -5,7 +5,8 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
     keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile, roots,
-    scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values, whose,
+    scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values, weeks,
+    whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -128,6 +129,9 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_24_columns_of_the_metadata_change_as_those_of_the_source,
         rule_24_columns_of_the_metadata_that_cannot_come_along_are_refused,
         rule_8_a_resumed_run_reads_what_the_metadata_says_with_each_row,
+    }
+    weeks {
+        rule_24_twelve_weeks_of_changes_leave_every_receiver_with_the_source,
     }
     names {
         rule_30_a_table_is_found_under_any_spelling_and_told_as_configured,

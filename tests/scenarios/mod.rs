@@ -50,6 +50,7 @@ mod types;
 mod units;
 mod upkeep;
 mod values;
+mod weeks;
 
 use crate::{ALONE_ON_SERVER, List, SERVER};
 use blobdelta::backend::{Connection, Credentials};

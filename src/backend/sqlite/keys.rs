@@ -26,15 +26,19 @@ impl Keys for Engine<'_> {
 
     fn named_keys(&mut self, table: &TableName, scope: Option<Scope>, limit: u32) -> Result<Vec<KeyRecord>> {
         let key = key_id::to_key(self.table(table)?.key_type, "n.stream_id");
-        self.db.query_all(&filled(NAMED_KEYS, &[("Key", &key)]), (table, limit, scope.map(|scope| scope.to_string())), |row| {
-            Ok(KeyRecord {
-                key: row.get(0)?,
-                state: if row.get(1)? { KeyState::Excluded } else { KeyState::Pending },
-                reason: row.get(2)?,
-                created_at: row.get::<_, Noted>(3)?.0,
-                scope: Scope::parse(&row.get::<_, String>(4)?),
-            })
-        })
+        self.db.query_all(
+            &filled(NAMED_KEYS, &[("Key", &key)]),
+            (table, limit, scope.map(|scope| scope.to_string())),
+            |row| {
+                Ok(KeyRecord {
+                    key: row.get(0)?,
+                    state: if row.get(1)? { KeyState::Excluded } else { KeyState::Pending },
+                    reason: row.get(2)?,
+                    created_at: row.get::<_, Noted>(3)?.0,
+                    scope: Scope::parse(&row.get::<_, String>(4)?),
+                })
+            },
+        )
     }
 
     fn unknown_names(&mut self) -> Result<Vec<UnknownName>> {
