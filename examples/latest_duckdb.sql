@@ -2,9 +2,10 @@
 --
 --     duckdb < latest_duckdb.sql
 --
+-- A table with several blob columns has a hash of each, DeltaContentSha256_<column>: COLUMNS takes them all.
 -- The rules are those of manifests/FORMAT.md, section 5; tests/interop/check_lake.py runs this file.
 WITH versions AS (
-    SELECT stream_id, DeltaModifiedOn__ticks, DeltaRunStartedAt__ticks, DeltaRunId, DeltaContentSha256,
+    SELECT stream_id, DeltaModifiedOn__ticks, DeltaRunStartedAt__ticks, DeltaRunId, COLUMNS('^DeltaContentSha256'),
         false AS tombstone, false AS deleted, filename
     FROM read_parquet('*.bundle/data/t*-ReferralAttachment/part-*.parquet', filename = true, union_by_name = true)
     UNION ALL BY NAME
@@ -19,4 +20,4 @@ WITH versions AS (
             tombstone DESC
     ) = 1
 )
-SELECT stream_id, DeltaModifiedOn__ticks, DeltaRunId, DeltaContentSha256, filename FROM latest WHERE NOT tombstone;
+SELECT stream_id, DeltaModifiedOn__ticks, DeltaRunId, COLUMNS('^DeltaContentSha256'), filename FROM latest WHERE NOT tombstone;

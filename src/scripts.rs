@@ -162,7 +162,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "11_BlobDeltaJobs_Rights.sql",
-        version: 5,
+        version: 6,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/11_BlobDeltaJobs_Rights.sql"),

@@ -539,7 +539,7 @@ BEGIN
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 7
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 12
-        UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 5
+        UNION ALL SELECT N'11_BlobDeltaJobs_Rights.sql', 6
     ) AS w
     LEFT JOIN dbo.BlobDeltaSchemaVersion AS v ON v.Script = w.Script;
     IF EXISTS (

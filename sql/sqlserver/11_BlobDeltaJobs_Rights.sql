@@ -1,4 +1,4 @@
--- 11: the role of the account that runs. Version 5.
+-- 11: the role of the account that runs. Version 6.
 --
 -- BlobDeltaRunner may start, resume, pack and look at runs, ask for keys, exclude them and log deletions. It may not write what
 -- says how a run is done: configuration, script templates, prepared scripts, the source's identity. Those are the deployer's:
@@ -13,7 +13,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version > 5)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version > 6)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 11_BlobDeltaJobs_Rights.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -48,7 +48,8 @@ BEGIN
     UNION ALL SELECT N'BlobDeltaRunScript', 1 UNION ALL SELECT N'BlobDeltaSource', 1 UNION ALL SELECT N'BlobDeltaKnownServer', 1
     UNION ALL SELECT N'BlobDeltaSchemaVersion', 1 UNION ALL SELECT N'BlobDeltaIndexMade', 1 UNION ALL SELECT N'BlobDeltaHighWatermark', 1
     UNION ALL SELECT N'BlobDeltaRun', 1 UNION ALL SELECT N'BlobDeltaRunStep', 1 UNION ALL SELECT N'BlobDeltaBundle', 1
-    UNION ALL SELECT N'BlobDeltaWaivedShipment', 1 UNION ALL SELECT N'BlobDeltaKnownContent', 1;
+    UNION ALL SELECT N'BlobDeltaWaivedShipment', 1 UNION ALL SELECT N'BlobDeltaKnownContent', 1
+    UNION ALL SELECT N'BlobDeltaKeyType', 1;
 END;
 GO
 GRANT SELECT ON SCHEMA::dbo TO BlobDeltaRunner;
@@ -88,10 +89,10 @@ BEGIN
 END;
 DROP TABLE #Door;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 5, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version <= 5;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 6, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'11_BlobDeltaJobs_Rights.sql' AND Version <= 6;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'11_BlobDeltaJobs_Rights.sql', 5
+SELECT N'11_BlobDeltaJobs_Rights.sql', 6
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'11_BlobDeltaJobs_Rights.sql');
 GO
 SET NOEXEC OFF;

@@ -237,6 +237,7 @@ impl TableConfig {
             ("BusinessUnitIdColumn", self.business_unit_id_column.clone(), None),
             ("MetadataFilter", self.metadata_filter.clone(), None),
             ("ExcludedColumns", Some(join_names(&self.excluded_columns)), Some(String::new())),
+            ("MetadataColumns", Some(join_names(&self.metadata_columns)), Some(String::new())),
             ("ModifiedOnIsUtc", Some(flag(self.clock == ClockKind::Utc)), Some(flag(true))),
         ];
         let settings = settings.into_iter().filter(|(_, value, default)| value != default);

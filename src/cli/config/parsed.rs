@@ -123,8 +123,11 @@ impl ConfigReading<'_> {
     fn units(&self, key: &Key<'_>, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<Guid, SettingWords>> {
         let due = "a table for each business unit: begin it with a line [profile.NAME.unit.GUID]";
         let DeValue::Table(units) = value.get_ref() else { return Err(self.wrong(key, due)) };
+        // As they stand in the file: of two sections of one unit, the second is named.
+        let mut sections: Vec<_> = units.iter().collect();
+        sections.sort_by_key(|(name, _)| name.span().start);
         let mut found = BTreeMap::new();
-        for (name, section) in units {
+        for (name, section) in sections {
             let unit = Guid::parse(name.get_ref()).map_err(|_| self.wrong(name, "the GUID of a business unit"))?;
             let DeValue::Table(section) = section.get_ref() else { return Err(self.wrong(name, due)) };
             let mut words = SettingWords::new();
