@@ -80,7 +80,7 @@ mod version;
 mod whose;
 
 pub use access::{Access, Distrust, Policy, parse_roots};
-pub use archive::{Identities, Recipients};
+pub use archive::{Identities, Recipients, is_identity};
 pub use blob::{BlobReader, BlobWriter, StoredBlob};
 pub use compacted::compacted_run_id;
 pub use container::Container;

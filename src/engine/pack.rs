@@ -12,6 +12,7 @@ use crate::bundle::{BundleName, Published, set_unrecorded_aside, sweep_staging};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
 use crate::model::destination::resume_command;
+use crate::model::drift;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, Status};
@@ -233,6 +234,10 @@ impl Packer<'_> {
         for fence in fences {
             let previous = self.backend.previous_bundle(&fence.table, run.scope, run.id)?;
             let config = self.backend.table(&fence.table)?;
+            let columns = self.backend.slice_columns(&config)?;
+            let before = previous.as_ref().and_then(|previous| previous.columns.as_deref());
+            // Receivers lose what a column held that goes, and may come back.
+            let is_alike = before.is_none_or(|before| drift::changes(before, &columns).is_empty());
             let record = BundleRecord {
                 run_id: run.id,
                 table: fence.table.clone(),
@@ -245,8 +250,8 @@ impl Packer<'_> {
                 published_at,
                 ship_to: ship_to.map(str::to_owned),
                 shipped_at: None,
-                columns: self.backend.slice_columns(&config)?,
-                remembers_content: self.options.content.remembers(&config),
+                columns,
+                remembers_content: is_alike && self.options.content.remembers(&config),
             };
             records.push((fence.clone(), record));
         }

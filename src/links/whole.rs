@@ -52,8 +52,10 @@ pub fn brings_again(table: &TableInfo, since: Timestamp) -> String {
             Scope::BusinessUnit(unit) => format!(" --business-unit {unit}"),
         },
     );
+    // Otherwise the source would leave out again what the lost bundles held.
+    let whole = if table.known_content.is_empty() { "" } else { " --whole" };
     format!(
-        "ask the source to ship it again: `blobdelta run --table {name}{unit} --from {since} --out FOLDER` copies what was \
+        "ask the source to ship it again: `blobdelta run --table {name}{unit} --from {since} --out FOLDER{whole}` copies what was \
          changed or deleted since, and `blobdelta reconcile --table {name}{unit} --bundles FOLDER --pend --log-deletions` \
          makes the next run copy other missing rows, and report other rows that are gone or left"
     )

@@ -80,6 +80,8 @@ fn what_cannot_be_is_refused_before_anything_is_done() {
     let out = world.out();
     let refused = call(&["run", "--archive", "--encrypt-to", "me", "--out", &out]);
     assert!(refused.contains("is not a recipient of age"), "{refused}");
+    let refused = call(&["run", "--archive", "--encrypt-to", "AGE-SECRET-KEY-1CANARY", "--out", &out]);
+    assert!(refused.contains("which is secret") && !refused.contains("CANARY"), "{refused}");
     call(&["run", "--encrypt-to", "age1x", "--out", &out]);
     call(&["archive", "nowhere"]);
     call(&["extract", "nowhere", "--out", &out]);

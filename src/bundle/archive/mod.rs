@@ -12,7 +12,7 @@ mod index;
 mod transport;
 mod write;
 
-pub use transport::{Identities, Recipients};
+pub use transport::{Identities, Recipients, is_identity};
 
 pub(super) use index::Archive;
 pub(super) use transport::{decrypt, is_encrypted};

@@ -23,6 +23,11 @@ const MAX_IDENTITY_BYTES: u64 = 1 << 20;
 /// Who can open an archive.
 pub struct Recipients(Vec<age::x25519::Recipient>);
 
+/// Whether a text holds the secret half of a key of age.
+pub fn is_identity(text: &str) -> bool {
+    text.to_ascii_uppercase().contains("AGE-SECRET-KEY-")
+}
+
 impl Recipients {
     /// Recipients of the form `age1…`, at least one.
     ///
@@ -31,6 +36,13 @@ impl Recipients {
     pub fn parse(texts: &[String]) -> Result<Self> {
         if texts.is_empty() {
             return Err(Error::usage("an archive must be encrypted to somebody"));
+        }
+        // Pasted in place of its recipient: it is not repeated.
+        if texts.iter().any(|text| is_identity(text)) {
+            return Err(Error::usage("this is an identity of age, which is secret, and not a recipient").hint(
+                "give the line that starts with `age1`, as `age-keygen -y FILE` prints it; if the identity was written \
+                 where others can read it, make a new one",
+            ));
         }
         let parse = |text: &String| {
             text.parse().map_err(|reason: &str| {

@@ -2,6 +2,7 @@
 
 use super::settings::{SETTINGS, Setting, SettingKind, SettingWords, nearest, setting};
 use crate::backend::{Connection, Credentials};
+use crate::bundle::is_identity;
 use crate::cli::again::without_secrets;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -165,6 +166,12 @@ impl ConfigReading<'_> {
     fn text(&self, setting: &Setting, key: &Key<'_>, value: &DeValue<'_>) -> Result<String> {
         let text = value.as_str().filter(|text| !text.is_empty() && !text.contains('\0'));
         let text = text.ok_or_else(|| self.wrong(key, due(setting.kind)))?;
+        if is_identity(text) {
+            let what = format!("{} holds an identity of age, which is secret", setting.name);
+            return Err(self.refused(key.span().start, what).hint(
+                "a recipient starts with age1, as `age-keygen -y FILE` prints it; identities are named by their files",
+            ));
+        }
         let is_whole = match setting.kind {
             SettingKind::Path | SettingKind::Paths => Path::new(text).is_absolute(),
             SettingKind::Destination => match Location::parse(&text.replace(UNIT_IN_PLACES, ANY_UNIT)) {

@@ -60,6 +60,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("[profile.a]\narchive = 'yes'", 2, "true or false"),
         ("[profile.a]\nencrypt_to = 'age1'", 2, "a list of texts"),
         ("[profile.a]\nidentity = ['/a', 'b']", 2, "a list of paths"),
+        ("[profile.a]\nencrypt_to = ['age-secret-key-1Canary']", 2, "which is secret"),
         ("[profile.a]\nout = '/a'\nout = '/b'", 3, "not TOML"),
         ("[profile.a]\nnotify = '@/x'", 2, "a list of URLs"),
         ("[profile.a]\nnotify = ['@x']", 2, "from the root on"),
@@ -86,6 +87,7 @@ fn what_is_wrong_is_named_with_its_line() {
 #[test]
 fn no_value_is_repeated() {
     for text in [
+        "[profile.a]\nencrypt_to = ['AGE-SECRET-KEY-1Canary']",
         "[profile.a]\nconnection = 'Server=h;User ID=u;Password=Canary'",
         "[profile.a]\nconnection = 'jdbc:x;password={Can;ary}'",
         "[profile.a]\npassword_command = 'Canary",
