@@ -9,7 +9,7 @@ use super::json::error_object;
 use super::notify::NotifyArgs;
 use super::out::{Tone, clean};
 use super::render::{counted, error_text, exit_of};
-use super::run::run_one;
+use super::run::{packing, run_one};
 use super::run_args::RunArgs;
 use super::table::{TableCell, TextTable, line, plain};
 use super::text::Text;
@@ -62,10 +62,11 @@ pub fn run_each(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor
         let hooks = NotifyArgs::of_unit(section.notify.clone(), section.ping.clone());
         let result = match monitor.check() {
             Err(stopped) => Err(stopped),
-            Ok(()) if own.plan => run_one(&own, backend, monitor),
+            Ok(()) if own.plan => run_one(&own, None, backend, monitor),
             Ok(()) => hooks.around(&format!("blobdelta run --business-unit {unit}"), || {
+                let pack = packing(&own)?;
                 make_folder(&own, unit)?;
-                run_one(&own, backend, monitor)
+                run_one(&own, pack, backend, monitor)
             }),
         };
         outcomes.push(UnitOutcome { unit, args: own, result });

@@ -22,16 +22,29 @@ use serde_json::{Value, json};
 
 const SECONDS_PER_MINUTE: u32 = 60;
 
+/// How a run is packed, with its key opened: to be called before anything else. Nothing for `--plan`, which opens no key.
+///
+/// # Errors
+/// As [`PackingArgs::options`](super::bundles::PackingArgs::options); Usage: a destination that is none.
+pub fn packing(args: &RunArgs) -> Result<Option<PackOptions>> {
+    if args.plan {
+        return Ok(None);
+    }
+    let ship_to = args.shipping.destination()?;
+    Ok(Some(PackOptions { ship_to, waive: args.waiver.waiver(), ..args.packing.options()? }))
+}
+
 /// Packs what is unpacked, extracts, packs; or says what it would do.
 ///
 /// # Errors
 /// As [`engine::run`]. Tables that failed are in the answer.
-pub fn run_one(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Answer> {
-    if args.plan {
-        return plan(args, backend, monitor);
-    }
-    let ship_to = args.shipping.destination()?;
-    let pack = PackOptions { ship_to, waive: args.waiver.waiver(), ..args.packing.options()? };
+pub fn run_one(
+    args: &RunArgs,
+    pack: Option<PackOptions>,
+    backend: &mut dyn Backend,
+    monitor: &dyn Monitor,
+) -> Result<Answer> {
+    let Some(pack) = pack else { return plan(args, backend, monitor) };
     let ships = pack.ship_to.is_some();
     let options = RunOptions {
         request: request(args),

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::each_unit::run_each;
 use super::metrics::JobFacts;
-use super::run::run_one;
+use super::run::{packing, run_one};
 use super::run_args::RunArgs;
 use super::unit_places::named;
 use crate::error::Result;
@@ -28,10 +28,11 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
 /// On one connection, of which is asked in the end what metrics are to say of the job database.
 fn connected(args: &RunArgs, monitor: &dyn Monitor, facts: Option<&mut JobFacts>) -> Result<Answer> {
     let own = if args.each_business_unit { args.clone() } else { named(args.clone())? };
+    let pack = if own.each_business_unit { None } else { packing(&own)? };
     let mut backend = own.instance.open_over(own.packing.connections, false)?;
     let result = match own.each_business_unit {
         true => run_each(&own, backend.as_mut(), monitor),
-        false => run_one(&own, backend.as_mut(), monitor),
+        false => run_one(&own, pack, backend.as_mut(), monitor),
     };
     if let Some(facts) = facts {
         // What cannot be asked is left out.
