@@ -40,22 +40,6 @@ pub(super) fn tables(bundles: &[Bundle]) -> Result<BTreeMap<TableName, Parts<'_>
     Ok(tables)
 }
 
-/// Bundles in the order of their first tables, each once.
-///
-/// # Errors
-/// Verification: links that lead in a circle.
-pub(super) fn order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
-    let mut places: BTreeMap<Sha256, usize> = BTreeMap::new();
-    for (nth, (bundle, _)) in tables_in_order(&bundles)?.into_iter().enumerate() {
-        places.entry(bundle.root_sha256()).or_insert(nth);
-    }
-    let mut bundles = bundles;
-    bundles.sort_by_key(|bundle| places.get(&bundle.root_sha256()).copied());
-    let mut seen = BTreeSet::new();
-    bundles.retain(|bundle| seen.insert(bundle.root_sha256()));
-    Ok(bundles)
-}
-
 /// Holds against each other what must be alike in the bundles of a table, and looks for what is missing
 /// between them.
 ///

@@ -8,7 +8,7 @@ use crate::bundle::{
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Kind, Result};
-use crate::links::report_links;
+use crate::links::{bundles_in_order, report_links};
 use crate::monitor::{Event, Monitor};
 use crate::verify::require_good;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub fn compact(
     options: &CompactOptions,
     monitor: &dyn Monitor,
 ) -> Result<Published> {
-    let mut bundles = inputs::order(bundles)?;
+    let mut bundles = bundles_in_order(bundles)?;
     if bundles.len() < 2 {
         return Err(Error::usage("there is nothing to compact: fewer than two different bundles were named"));
     }

@@ -19,5 +19,5 @@ mod whole;
 
 pub use judge::{ChainFault, Gap, Judgement, judge};
 pub use model::{ChainId, Link, RunOrder, Span};
-pub use order::{Ordered, in_order, tables_in_order};
+pub use order::{Ordered, bundles_in_order, in_order, tables_in_order};
 pub use whole::{brings_again, check_whole, missing_between, report_links};

@@ -69,6 +69,22 @@ impl<'l> KnownLinks<'l> {
     }
 }
 
+/// Bundles in the order of their first tables, each once.
+///
+/// # Errors
+/// Verification: links that lead in a circle.
+pub fn bundles_in_order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
+    let mut places: BTreeMap<Sha256, usize> = BTreeMap::new();
+    for (nth, (bundle, _)) in tables_in_order(&bundles)?.into_iter().enumerate() {
+        places.entry(bundle.root_sha256()).or_insert(nth);
+    }
+    let mut bundles = bundles;
+    bundles.sort_by_key(|bundle| places.get(&bundle.root_sha256()).copied());
+    let mut seen = BTreeSet::new();
+    bundles.retain(|bundle| seen.insert(bundle.root_sha256()));
+    Ok(bundles)
+}
+
 /// The tables of bundles in order; a bundle that is there twice counts once.
 ///
 /// # Errors

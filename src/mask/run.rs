@@ -13,11 +13,10 @@ use crate::bundle::{
 };
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Result};
-use crate::links::tables_in_order;
+use crate::links::bundles_in_order;
 use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};
 use crate::rows::TableRows;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A masked bundle that was published.
@@ -45,7 +44,7 @@ pub fn mask(
     options: &MaskOptions,
     monitor: &dyn Monitor,
 ) -> Result<Vec<MaskedBundle>> {
-    let bundles = order(bundles)?;
+    let bundles = bundles_in_order(bundles)?;
     if let Some(masked) = bundles.iter().find(|bundle| bundle.manifest().masked.is_some()) {
         return Err(Error::usage("this bundle is masked already")
             .file(masked.path())
@@ -54,7 +53,6 @@ pub fn mask(
     for bundle in &bundles {
         bundle.manifest().check_whole_values("masking").map_err(|error| error.file(bundle.path()))?;
     }
-    bundles.iter().try_for_each(check_complete)?;
     check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
     check_policy(&bundles, policy, secret)?;
     bundles.iter().try_for_each(Bundle::check_file_set)?;
@@ -83,31 +81,6 @@ fn check_masked_alike(
         }
     }
     Ok(())
-}
-
-/// That a bundle has all that it says: what is left out of it cannot be masked, and its hash would tell what it is.
-fn check_complete(bundle: &Bundle) -> Result<()> {
-    if bundle.manifest().requires.is_empty() {
-        return Ok(());
-    }
-    Err(Error::usage(
-        "this bundle leaves content out that earlier bundles of its chain have, and cannot be masked alone",
-    )
-    .file(bundle.path())
-    .hint("compact it with those bundles (`blobdelta compact`), and mask the compacted bundle"))
-}
-
-/// Bundles in the order of their first tables, each once.
-fn order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
-    let mut places: BTreeMap<Sha256, usize> = BTreeMap::new();
-    for (nth, (bundle, _)) in tables_in_order(&bundles)?.into_iter().enumerate() {
-        places.entry(bundle.root_sha256()).or_insert(nth);
-    }
-    let mut bundles = bundles;
-    bundles.sort_by_key(|bundle| places.get(&bundle.root_sha256()).copied());
-    let mut seen = BTreeSet::new();
-    bundles.retain(|bundle| seen.insert(bundle.root_sha256()));
-    Ok(bundles)
 }
 
 struct Masking<'m> {
