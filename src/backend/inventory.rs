@@ -108,11 +108,11 @@ pub trait Inventory {
     /// Database.
     fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
 
-    /// Whether a configured table has this business unit in its table of units, so that there can be a run for it.
+    /// Whether one of these tables has this business unit in its table of units, so that there can be a run for it.
     ///
     /// # Errors
     /// Database.
-    fn has_unit(&mut self, unit: Guid) -> Result<bool>;
+    fn has_unit(&mut self, tables: &[TableConfig], unit: Guid) -> Result<bool>;
 
     /// The business units for which there can be a run: those in the tables of units of all active tables, by number.
     ///

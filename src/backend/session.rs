@@ -214,7 +214,7 @@ impl<S: Servants> Inventory for S {
         fn inventory(&mut self, table: &TableConfig, unit: Option<Guid>, now: Timestamp, after: Option<Guid>,
             most: u32) -> Result<Vec<InventoryRow>>;
         fn reached(&mut self, table: &TableName, scope: Scope) -> Result<Option<Timestamp>>;
-        fn has_unit(&mut self, unit: Guid) -> Result<bool>;
+        fn has_unit(&mut self, tables: &[TableConfig], unit: Guid) -> Result<bool>;
         fn units(&mut self) -> Result<BTreeSet<Guid>>;
         fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>>;
         fn parents(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<ParentRow>>;

@@ -148,14 +148,24 @@ impl PackingArgs {
         self
     }
 
+    /// What the options would be refused for, but for the passphrase of a key.
+    pub fn refusals(&self) -> Vec<Error> {
+        let refused = [self.part_options().err(), self.form.form().err(), self.sign.check().err()];
+        refused.into_iter().flatten().collect()
+    }
+
+    fn part_options(&self) -> Result<PartOptions> {
+        let inline_bytes = self.inline_mib.map(|mib| mib << 20);
+        let parts = PartOptions { inline_bytes, ..self.parts.options() };
+        parts.inline_bytes().map(|_| parts)
+    }
+
     /// The options that were asked for.
     ///
     /// # Errors
     /// As [`FormArgs::form`], [`SignArgs::signer`] and [`PartOptions::inline_bytes`].
     pub fn options(&self) -> Result<PackOptions> {
-        let inline_bytes = self.inline_mib.map(|mib| mib << 20);
-        let parts = PartOptions { inline_bytes, ..self.parts.options() };
-        parts.inline_bytes()?;
+        let parts = self.part_options()?;
         Ok(PackOptions {
             memory: self.parts.memory.memory(),
             parts,

@@ -13,7 +13,7 @@ use super::run::{packing, run_one};
 use super::run_args::RunArgs;
 use super::table::{TableCell, TextTable, line, plain};
 use super::text::Text;
-use super::unit_places::{check_apart, make_folder, of_unit};
+use super::unit_places::{check_apart, make_folder, makes_folder, of_unit};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -62,7 +62,7 @@ pub fn run_each(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor
         let hooks = NotifyArgs::of_unit(section.notify.clone(), section.ping.clone());
         let result = match monitor.check() {
             Err(stopped) => Err(stopped),
-            Ok(()) if own.plan => run_one(&own, None, backend, monitor),
+            Ok(()) if own.plan => run_one(&without_new_folder(&own, unit), None, backend, monitor),
             Ok(()) => hooks.around(&format!("blobdelta run --business-unit {unit}"), || {
                 let pack = packing(&own)?;
                 make_folder(&own, unit)?;
@@ -73,6 +73,12 @@ pub fn run_each(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor
     }
     let left_out: Vec<Guid> = in_scope.into_iter().filter(|unit| !units.contains(unit)).collect();
     Ok(answer(&outcomes, &left_out))
+}
+
+/// A run makes the folder of a unit, so a plan does not miss it.
+fn without_new_folder(own: &RunArgs, unit: Guid) -> RunArgs {
+    let out = own.out.clone().filter(|_| !makes_folder(own, unit));
+    RunArgs { out, ..own.clone() }
 }
 
 /// The worst exit code: the least but 0, in the order in which all commands have it.

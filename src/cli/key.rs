@@ -122,8 +122,9 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
             let key = possible_key_of(backend.as_mut(), table, key)?;
             let scope = args.business_unit.map(Scope::BusinessUnit);
             scope.map_or(Ok(()), |scope| check_units(backend.as_mut(), table, scope))?;
+            let config = backend.table(table)?;
             if let Some(unit) = args.business_unit
-                && !backend.has_unit(unit)?
+                && !backend.has_unit(&[config], unit)?
             {
                 return Err(Error::usage(format!("no table of business units has {unit}, so no run is one of it"))
                     .table(table)

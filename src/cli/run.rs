@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::exit::Exit;
 use super::json::{error_object, table_time};
 use super::out::Tone;
-use super::render::{counted, error_text, number, window_bounds};
+use super::render::{counted, error_text, exit_of, number, window_bounds};
 use super::run_args::RunArgs;
 use super::summary;
 use super::table::{TableCell, TextTable, line, plain, prose, time};
@@ -80,31 +80,36 @@ pub fn run_one(
     Ok(answer)
 }
 
-/// What a run with these arguments would do, or go on with, and what it would be refused for. No key is opened, and
-/// nothing is changed.
+/// What a run with these arguments would do, or go on with; or what it would be refused for, which is looked for before any row
+/// is read. No passphrase is asked, and nothing is changed.
 fn plan(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<Answer> {
     let ship_to = args.shipping.destination()?;
     let resumed = args.resume.map(|id| backend.run(id)).transpose()?;
-    let (mut answer, selection) = match &resumed {
-        Some(run) => (resumed_answer(backend, run)?, run.selection()),
-        None => (plan_answer(&engine::plan(backend, &request(args))?), request(args).selection()),
-    };
-    let mut refusals = engine::would_be_refused(backend, &selection, args.out.as_deref(), args.no_bundle)?;
+    let selection = resumed.as_ref().map_or_else(|| request(args).selection(), Run::selection);
+    let mut refusals = args.packing.refusals();
+    refusals.extend(engine::would_be_refused(backend, &selection, args.out.as_deref(), args.no_bundle)?);
     if let Some(destination) = &ship_to {
         let shared = args.waiver.waiver().place;
         let seen = shipping::check_destination(backend, &selection, destination, shared, monitor);
         refusals.extend(seen.err());
     }
-    if let Some(error) = refusals.first() {
-        answer.json["refused"] = error_object(error);
+    match (refusals.is_empty(), &resumed) {
+        (false, _) => Ok(refused_answer(&refusals)),
+        (true, Some(run)) => resumed_answer(backend, run),
+        (true, None) => Ok(plan_answer(&engine::plan(backend, &request(args))?)),
     }
-    for error in &refusals {
-        let mut refused = Text::from("a run started now would be refused:\n".to_owned());
-        refused.append(error_text(error));
-        answer.text.append(refused.clone());
-        answer.result.append(refused);
+}
+
+/// Every reason; the exit code is that of the first, as the run's would be.
+fn refused_answer(refusals: &[Error]) -> Answer {
+    let mut text = Text::new();
+    for error in refusals {
+        text += "a run started now would be refused:\n";
+        text.append(error_text(error));
     }
-    Ok(answer)
+    let objects: Vec<Value> = refusals.iter().map(error_object).collect();
+    let exit = refusals.first().map_or(Exit::Done, exit_of);
+    Answer::shown(text, json!({"refused": objects.first(), "refusals": objects})).ending(exit)
 }
 
 /// What a run that is resumed would go on with.

@@ -80,8 +80,8 @@ pub struct RunArgs {
     /// Only fill the slices, for receivers who restore a backup of the slice database
     #[arg(long, conflicts_with_all = ["out", "sign_key"])]
     pub no_bundle: bool,
-    /// Change nothing; print the windows and numbers of keys, or with --resume the tables that are left, and the reasons
-    /// for which the run would be refused. You can add it to any run command
+    /// Change nothing; print the windows and numbers of keys, or with --resume the tables that are left. If the run would
+    /// be refused, print only the reasons, with the exit code of the run. You can add it to any run command
     #[arg(long)]
     pub plan: bool,
     #[command(flatten)]

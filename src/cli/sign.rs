@@ -25,10 +25,21 @@ impl SignArgs {
     /// As [`Signer::open`]; Usage, if its passphrase cannot be had.
     pub fn signer(&self) -> Result<Option<Arc<Signer>>> {
         let Some(path) = &self.sign_key else { return Ok(None) };
-        let agent = std::env::var_os(AGENT).filter(|socket| !socket.is_empty()).map(PathBuf::from);
-        let signer = Signer::open(path, agent.as_deref(), &mut || passphrase(path))?;
+        let signer = Signer::open(path, agent().as_deref(), &mut || passphrase(path))?;
         Ok(Some(Arc::new(signer)))
     }
+
+    /// What the key would be refused for, but for its passphrase.
+    ///
+    /// # Errors
+    /// As [`Signer::check`].
+    pub fn check(&self) -> Result<()> {
+        self.sign_key.as_deref().map_or(Ok(()), |path| Signer::check(path, agent().as_deref()))
+    }
+}
+
+fn agent() -> Option<PathBuf> {
+    std::env::var_os(AGENT).filter(|socket| !socket.is_empty()).map(PathBuf::from)
 }
 
 fn passphrase(path: &Path) -> Result<String> {

@@ -135,17 +135,22 @@ fn folded(place: &str) -> String {
     format!("{}/", place.trim_end_matches(['/', '\\']).to_lowercase())
 }
 
-/// Makes the folder of a unit, if it is not there and what was named for all of them ends in `{unit}`: a new unit needs nobody
-/// at the keyboard.
+/// The folder of a unit that is not there and is made for it: what was named for all of them ends in `{unit}`, and a new unit
+/// needs nobody at the keyboard.
+fn new_folder(args: &RunArgs, unit: Guid) -> Option<&Path> {
+    let out = args.out.as_deref().filter(|out| !out.exists() && out.ends_with(unit.to_string()))?;
+    out.parent().is_none_or(|above| above.as_os_str().is_empty() || above.is_dir()).then_some(out)
+}
+
+/// Whether [`make_folder`] would make one.
+pub fn makes_folder(args: &RunArgs, unit: Guid) -> bool {
+    new_folder(args, unit).is_some()
+}
+
+/// Makes the folder of a unit, if it is one that is made.
 ///
 /// # Errors
 /// Io.
 pub fn make_folder(args: &RunArgs, unit: Guid) -> Result<()> {
-    let Some(out) = args.out.as_deref().filter(|out| !out.exists() && out.ends_with(unit.to_string())) else {
-        return Ok(());
-    };
-    match out.parent().is_none_or(|above| above.as_os_str().is_empty() || above.is_dir()) {
-        true => Local.create_dir(out),
-        false => Ok(()),
-    }
+    new_folder(args, unit).map_or(Ok(()), |out| Local.create_dir(out))
 }

@@ -6,7 +6,8 @@ use super::run::{check_from, chosen_tables, refuse_without_bundle};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::model::drift::{self, SchemaDrift};
-use crate::model::run::{RunRequest, Selection, TablePlan};
+use crate::model::id::Guid;
+use crate::model::run::{RunRequest, Scope, Selection, TablePlan};
 use crate::model::table::TableConfig;
 use std::path::Path;
 
@@ -32,8 +33,7 @@ fn plan_table(backend: &mut dyn Backend, request: &RunRequest, table: &TableConf
     Ok(TablePlan { refused: refused.or(unfit), schema_changes, ..planned })
 }
 
-/// What a run would be refused for before it begins, as far as that can be seen without its keys and recipients. Changes
-/// nothing.
+/// What a run would be refused for before it begins, but for how its bundle is sealed. Reads no rows, and changes nothing.
 ///
 /// # Errors
 /// Config or Database, if the tables cannot be read.
@@ -43,11 +43,25 @@ pub fn would_be_refused(
     out: Option<&Path>,
     without_bundle: bool,
 ) -> Result<Vec<Error>> {
+    backend.check_deployed()?;
     let (tables, _) = chosen_tables(backend, selection.table.as_ref(), selection.scope)?;
+    let unit = match selection.scope {
+        Scope::BusinessUnit(unit) if !backend.has_unit(&tables, unit)? => Err(unknown_unit(&tables, unit)),
+        _ => Ok(()),
+    };
     let place = match out {
         Some(out) => check_out(out),
         None if without_bundle => refuse_without_bundle(&tables),
         None => Ok(()),
     };
-    Ok([backend.check_server(), place].into_iter().filter_map(Result::err).collect())
+    Ok([backend.check_server(), place, unit].into_iter().filter_map(Result::err).collect())
+}
+
+fn unknown_unit(tables: &[TableConfig], unit: Guid) -> Error {
+    match tables.is_empty() {
+        true => Error::config(format!("no active table has business units, so no run for {unit}"))
+            .hint("set MetadataBusinessUnitCol of the tables that have, with `table set`"),
+        false => Error::config(format!("no table of this run has the business unit {unit} in its scope"))
+            .hint("look the unit up in the table of business units"),
+    }
 }

@@ -97,8 +97,9 @@ impl<'a> Reconciler<'a> {
         let chain = ReconciledChain { source_id, table: &table.name, scope, hashed: &hashed };
         let gathered = gather(bundles, &chain, monitor)?;
         (report.bundles, report.foreign_bundles) = (gathered.bundles, gathered.foreign);
+        let active: Vec<TableConfig> = backend.tables()?.into_iter().filter(|table| table.is_active).collect();
         report.not_reported = match options.unit {
-            Some(unit) if !backend.has_unit(unit)? => Some(NotReported::UnitIsGone(unit)),
+            Some(unit) if !backend.has_unit(&active, unit)? => Some(NotReported::UnitIsGone(unit)),
             _ => (!table.include_deletions).then_some(NotReported::DeletionsAreOff),
         };
         let now = backend.now()?;

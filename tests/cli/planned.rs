@@ -22,7 +22,7 @@ fn every_line_of_run_may_end_with_plan() {
     for line in [
         &["run", "--out", &out][..],
         &["run", "--out", &out, "--ship", "drop"],
-        &["run", "--out", &out, "--archive", "--sign-key", "no-such-key", "--unencrypted"],
+        &["run", "--out", &out, "--archive", "--unencrypted"],
         &["run", "--out", &out, "--take-over", run],
         &["run", "--out", &out, "--backup-slice", "D:\\Backup"],
         &["run", "--table", DOCS, "--from", "2020-01-01", "--out", &out],
@@ -31,10 +31,44 @@ fn every_line_of_run_may_end_with_plan() {
         assert_eq!(json["plan"][0]["Keys"], 3, "{line:?}");
         assert!(text.contains("nothing was changed") && !text.contains("refused"), "{line:?}: {text}");
     }
-    let (text, json) = planned(&world, &["run", "--no-bundle"]);
-    assert!(text.contains("would be refused") && json["refused"]["what"].is_string(), "RequireBundle: {text}");
-    let (text, _) = planned(&world, &["run", "--out", "missing"]);
-    assert!(text.contains("would be refused") && text.contains("missing"), "{text}");
+}
+
+/// The same line without `--plan` ends in the same way, and neither reads a row: the plan of a table that is gone says nothing of it.
+#[test]
+fn a_plan_is_refused_as_the_run_would_be_and_reads_nothing() {
+    let world = World::new();
+    let (out, nobody) = (world.out(), "99999999-0000-0000-0000-000000000009");
+    let key = world.path("key").display().to_string();
+    let made =
+        std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "secret", "-f", &key]).status();
+    let encrypted = made.is_ok_and(|status| status.success());
+    if encrypted {
+        let (text, _) = planned(&world, &["run", "--out", &out, "--sign-key", &key]);
+        assert!(!text.contains("refused"), "no passphrase is asked: {text}");
+    }
+    world.backend().execute_script("DROP TABLE Meta.Docs").unwrap();
+    for (line, named) in [
+        (&["run", "--no-bundle"][..], "RequireBundle"),
+        (&["run", "--out", "missing"], "missing"),
+        (&["run", "--out", &out, "--archive", "--encrypt-to", "age1nobody"], "age1nobody"),
+        (&["run", "--out", &out, "--sign-key", "no-such-key"], "no-such-key"),
+        (&["run", "--out", &out, "--business-unit", nobody], nobody),
+        (&["run", "--out", &out, "--table", DOCS, "--business-unit", nobody], nobody),
+    ] {
+        let before = tree(&world.path(""));
+        let (ended, planned) = (world.call(line), world.call(&[line, &["--plan"]].concat()));
+        assert_eq!(ended.code, planned.code, "{line:?}: {ended:?} {planned:?}");
+        assert!(ended.code != 0 && ended.stderr.contains(named), "{line:?}: {ended:?}");
+        assert!(planned.stdout.contains("would be refused") && planned.stdout.contains(named), "{line:?}: {planned:?}");
+        let json = world.call(&[line, &["--plan", "--json"]].concat()).json();
+        assert_eq!(
+            (json["refused"]["exit_code"].as_i64(), json["refusals"].as_array().unwrap().len()),
+            (Some(ended.code.into()), 1)
+        );
+        assert_eq!(before, tree(&world.path("")), "{line:?}");
+    }
+    let both = world.call(&["run", "--out", "missing", "--sign-key", "no-such-key", "--plan"]);
+    assert!(both.stdout.contains("missing") && both.stdout.contains("no-such-key"), "every reason: {both:?}");
 }
 
 #[test]

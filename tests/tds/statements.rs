@@ -317,7 +317,7 @@ fn of_inventory(session: &mut dyn Sandbox) {
         tried(session.inventory(&TableConfig::new(files(), name("M.dbo.Files")), None, now(), after, 100));
     }
     tried(session.reached(&files(), unit()));
-    tried(session.has_unit(key()));
+    tried(session.has_unit(&[config()], key()));
     tried(session.units());
     for scope in [Scope::All, Scope::BusinessUnit(key())] {
         tried(session.remains(&config(), scope, now(), &keys()));

@@ -87,10 +87,8 @@ impl Inventory for SourceInventory<'_> {
         self.db.query_one(REACHED, (table, scope.business_unit()))
     }
 
-    fn has_unit(&mut self, unit: Guid) -> Result<bool> {
-        let tables: Vec<TableConfig> =
-            config::configured_tables(self.db)?.into_iter().filter(|table| table.is_active).collect();
-        config::knows_unit(self.db, &tables, unit)
+    fn has_unit(&mut self, tables: &[TableConfig], unit: Guid) -> Result<bool> {
+        config::knows_unit(self.db, tables, unit)
     }
 
     fn units(&mut self) -> Result<BTreeSet<Guid>> {

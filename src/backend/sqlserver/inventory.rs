@@ -76,8 +76,8 @@ impl Inventory for SourceInventory<'_> {
         Ok(watermarks.into_iter().flatten().max())
     }
 
-    fn has_unit(&mut self, unit: Guid) -> Result<bool> {
-        for table in config::configured_tables(self.db)?.into_iter().filter(|table| table.is_active) {
+    fn has_unit(&mut self, tables: &[TableConfig], unit: Guid) -> Result<bool> {
+        for table in tables {
             let (Some(units), Some(id)) = (&table.business_unit_table, &table.business_unit_id_column) else {
                 continue;
             };

@@ -22,6 +22,12 @@ pub struct Signer {
     holder: Holder,
 }
 
+/// What stands in the file of a key.
+enum KeyFile {
+    Ready(Signer),
+    Encrypted(Box<PrivateKey>),
+}
+
 /// Who holds the private key.
 enum Holder {
     Here(Box<PrivateKey>),
@@ -37,6 +43,27 @@ impl Signer {
     /// Usage: no OpenSSH key, another type than Ed25519, a private key that others may read, a
     /// wrong passphrase, no agent or one without the key; Io; what `passphrase` says.
     pub fn open(path: &Path, agent: Option<&Path>, passphrase: &mut dyn FnMut() -> Result<String>) -> Result<Self> {
+        let key = match Self::read(path, agent)? {
+            KeyFile::Ready(signer) => return Ok(signer),
+            KeyFile::Encrypted(key) => key,
+        };
+        let key = key.decrypt(passphrase()?).map_err(|_| {
+            Error::usage("this passphrase does not open the key")
+                .file(path)
+                .hint(format!("try it with: ssh-keygen -y -f {}", path.display()))
+        })?;
+        Ok(Self { public: key.public_key().clone(), holder: Holder::Here(Box::new(key)) })
+    }
+
+    /// What opening a key would be refused for, but for its passphrase, which is not asked.
+    ///
+    /// # Errors
+    /// As [`Signer::open`].
+    pub fn check(path: &Path, agent: Option<&Path>) -> Result<()> {
+        Self::read(path, agent).map(drop)
+    }
+
+    fn read(path: &Path, agent: Option<&Path>) -> Result<KeyFile> {
         let file = File::open(path).map_err(|error| {
             let is_missing = error.kind() == std::io::ErrorKind::NotFound;
             let error = Error::io("open the key in", path, error);
@@ -49,29 +76,24 @@ impl Signer {
         let opened = if text.len() as u64 > MAX_KEY_BYTES {
             Err(Error::usage("this is not the file of a key: it is over 64 KiB long"))
         } else if text.starts_with("-----BEGIN") {
-            check_mode(&file, path).and_then(|()| Self::private(&text, path, passphrase))
+            check_mode(&file, path).and_then(|()| Self::private(&text))
         } else {
-            Self::public(&text, agent)
+            Self::public(&text, agent).map(KeyFile::Ready)
         };
         opened.map_err(|error| error.file(path))
     }
 
-    fn private(text: &str, path: &Path, passphrase: &mut dyn FnMut() -> Result<String>) -> Result<Self> {
+    fn private(text: &str) -> Result<KeyFile> {
         let key = PrivateKey::from_openssh(text).map_err(|error| {
             Error::usage("this is not a private key of type ssh-ed25519 in OpenSSH's own format")
                 .caused_by(error)
                 .hint("make one with: ssh-keygen -t ed25519 -f FILE")
         })?;
         check_type(&key.algorithm())?;
-        let key = if key.is_encrypted() {
-            key.decrypt(passphrase()?).map_err(|_| {
-                Error::usage("this passphrase does not open the key")
-                    .hint(format!("try it with: ssh-keygen -y -f {}", path.display()))
-            })?
-        } else {
-            key
-        };
-        Ok(Self { public: key.public_key().clone(), holder: Holder::Here(Box::new(key)) })
+        if key.is_encrypted() {
+            return Ok(KeyFile::Encrypted(Box::new(key)));
+        }
+        Ok(KeyFile::Ready(Self { public: key.public_key().clone(), holder: Holder::Here(Box::new(key)) }))
     }
 
     fn public(text: &str, socket: Option<&Path>) -> Result<Self> {
