@@ -112,8 +112,13 @@ fn of_other_kinds() -> impl Iterator<Item = (&'static str, During, &'static str,
     let rules = || ON_BOTH.iter().filter(|(name, _)| name.starts_with("rule_"));
     // What is of the window itself; the rest of what a stamp does goes with those of creation, which are instants too.
     let of_windows = ["rule_1_", "rule_3_", "rule_4_", "rule_6_", "rule_14_", "rule_20_", "rule_27_"];
-    let is_asked =
-        move |kind: &str, name: &str| kind != "instants" || of_windows.iter().any(|rule| name.starts_with(rule));
+    // Leases, places and servers are the same for all keys and stamps: one list has them again, that of parents.
+    let of_no_values = ["rule_8_", "rule_9_", "rule_10_", "rule_16_", "rule_18_", "rule_28_"];
+    let is_asked = move |kind: &str, name: &str| match kind {
+        "instants" => of_windows.iter().any(|rule| name.starts_with(rule)),
+        "parents" => true,
+        _ => !of_no_values.iter().any(|rule| name.starts_with(rule)),
+    };
     kinds.into_iter().flat_map(move |(kind, during, without)| {
         let fits = move |name: &str| is_asked(kind, name) && !without.iter().any(|names| names.contains(&name));
         rules().filter(move |(name, _)| fits(name)).map(move |(name, scenario)| (kind, during, *name, *scenario))

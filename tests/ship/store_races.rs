@@ -82,8 +82,9 @@ impl Ground {
         let pruned = self.alone(Self::prune).1;
         assert!(shipped > 5 && pruned > 20, "{shipped}, {pruned}");
         let (firsts, seconds) = if is_gone { (shipped, pruned) } else { (pruned, pruned) };
-        let step = if is_full() { 1 } else { 1201 };
-        // The last requests of each are those that remove, put notes and markers.
+        // The last requests of each are those that remove, put notes and markers. Without `full`, some of them, however
+        // many requests there are.
+        let step = if is_full() { 1 } else { (firsts * seconds / 8) | 1 };
         let moments = (1..=firsts).rev().flat_map(|first| (1..=seconds).rev().map(move |second| [first, second]));
         for at in moments.step_by(step) {
             self.begin(is_gone);
