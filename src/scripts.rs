@@ -95,8 +95,8 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 15,
-        since: 15,
+        version: 16,
+        since: 16,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -113,14 +113,14 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 18,
-        since: 18,
+        version: 19,
+        since: 19,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 23,
+        version: 24,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
@@ -134,7 +134,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 42,
+        version: 43,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
@@ -155,7 +155,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "10_BlobDeltaJobs_Bundles.sql",
-        version: 12,
+        version: 13,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/10_BlobDeltaJobs_Bundles.sql"),

@@ -66,7 +66,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     -- Whether bundles leave out content that the chain has shipped for the same key.
     OmitKnownContent        INTEGER NOT NULL DEFAULT 0,
     -- What the keys are, and so their ids in every column stream_id; looked up when the slice is made.
-    KeyType                 TEXT NOT NULL DEFAULT 'uniqueidentifier' CHECK (KeyType IN ('uniqueidentifier', 'integer'))
+    KeyType                 TEXT NOT NULL DEFAULT 'uniqueidentifier'
+                            CHECK (KeyType IN ('uniqueidentifier', 'integer') OR KeyType LIKE 'binary(%)')
 );
 
 -- The watermark of all business units, and the lease. A row that is missing is made by start_table.

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 18.
+-- 03: the job database BlobDeltaJobs. Version 19.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -32,14 +32,14 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
 GO
 -- Nothing was released before this version, so there is no way from one to it. NOEXEC keeps a client that goes on after an
 -- error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 15)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 19)
 BEGIN
     RAISERROR (N'This job database is from before the first release, and is not upgraded. Give it another name, and deploy anew.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 18)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 19)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -110,7 +110,7 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
         -- What the keys are, as ufn_BlobDelta_KeyId has it; usp_BlobDelta_MakeSlice looks it up.
         KeyType                 nvarchar(20) NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_KeyType DEFAULT N'uniqueidentifier'
-            CONSTRAINT CK_BlobDeltaTableConfig_KeyType CHECK (KeyType IN (N'uniqueidentifier', N'integer')),
+            CONSTRAINT CK_BlobDeltaTableConfig_KeyType CHECK (KeyType IN (N'uniqueidentifier', N'integer') OR KeyType LIKE N'binary(%)'),
         PathColumn              nvarchar(128) NULL
             CONSTRAINT DF_BlobDeltaTableConfig_PathColumn DEFAULT N'path_locator',
         ParentPathColumn        nvarchar(128) NULL
@@ -608,13 +608,21 @@ END');
 GO
 -- What a key goes by in every column stream_id of this database: 16 bytes. A uniqueidentifier is its own id. An integer, of
 -- whatever size, is the last eight bytes, highest first and in two's complement, behind eight zeros: 42 is
--- 00000000-0000-0000-0000-00000000002A, and -2 is 00000000-0000-0000-FFFF-FFFFFFFFFFFE. NULL for what is no key of this type.
+-- 00000000-0000-0000-0000-00000000002A, and -2 is 00000000-0000-0000-FFFF-FFFFFFFFFFFE. A binary, written as 0x and two digits a
+-- byte, is what CONVERT makes of it behind which zeros stand up to 16 bytes: of binary(4), 0x01020304 is
+-- 04030201-0000-0000-0000-000000000000. NULL for what is no key of this type.
 IF OBJECT_ID(N'dbo.ufn_BlobDelta_KeyId', N'FN') IS NULL
     EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_KeyId(@KeyType nvarchar(20), @Key nvarchar(64)) RETURNS uniqueidentifier AS
 BEGIN
-    RETURN CASE @KeyType
-        WHEN N''uniqueidentifier'' THEN TRY_CONVERT(uniqueidentifier, @Key)
-        WHEN N''integer'' THEN CONVERT(uniqueidentifier, CONVERT(binary(16), TRY_CONVERT(bigint, @Key)))
+    DECLARE @Hex nvarchar(64) = LEFT(SUBSTRING(@Key, 3, 62) + REPLICATE(N''0'', 32), 32);
+    RETURN CASE
+        WHEN @KeyType = N''uniqueidentifier'' THEN TRY_CONVERT(uniqueidentifier, @Key)
+        WHEN @KeyType = N''integer'' THEN CONVERT(uniqueidentifier, CONVERT(binary(16), TRY_CONVERT(bigint, @Key)))
+        WHEN @KeyType LIKE N''binary(%)'' AND LEFT(@Key, 2) = N''0x''
+            AND LEN(@Key) = 2 + 2 * CONVERT(int, REPLACE(SUBSTRING(@KeyType, 8, 10), N'')'', N''''))
+            THEN TRY_CONVERT(uniqueidentifier, CONCAT(SUBSTRING(@Hex, 7, 2), SUBSTRING(@Hex, 5, 2), SUBSTRING(@Hex, 3, 2), SUBSTRING(@Hex, 1, 2), N''-'',
+                SUBSTRING(@Hex, 11, 2), SUBSTRING(@Hex, 9, 2), N''-'', SUBSTRING(@Hex, 15, 2), SUBSTRING(@Hex, 13, 2), N''-'',
+                SUBSTRING(@Hex, 17, 4), N''-'', SUBSTRING(@Hex, 21, 12)))
     END;
 END');
 GO
@@ -622,10 +630,53 @@ GO
 IF OBJECT_ID(N'dbo.ufn_BlobDelta_KeyText', N'FN') IS NULL
     EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_KeyText(@KeyType nvarchar(20), @Id uniqueidentifier) RETURNS nvarchar(64) AS
 BEGIN
+    DECLARE @Text nvarchar(36) = LOWER(CONVERT(nvarchar(36), @Id)), @Hex nvarchar(64), @Digits int;
+    IF @KeyType LIKE N''binary(%)''
+        SELECT @Digits = 2 * CONVERT(int, REPLACE(SUBSTRING(@KeyType, 8, 10), N'')'', N'''')),
+            @Hex = CONCAT(SUBSTRING(@Text, 7, 2), SUBSTRING(@Text, 5, 2), SUBSTRING(@Text, 3, 2), SUBSTRING(@Text, 1, 2),
+                SUBSTRING(@Text, 12, 2), SUBSTRING(@Text, 10, 2), SUBSTRING(@Text, 17, 2), SUBSTRING(@Text, 15, 2),
+                SUBSTRING(@Text, 20, 4), SUBSTRING(@Text, 25, 12));
     RETURN CASE
-        WHEN @KeyType = N''uniqueidentifier'' THEN LOWER(CONVERT(nvarchar(36), @Id))
-        WHEN @KeyType = N''integer'' AND LEFT(CONVERT(nvarchar(36), @Id), 18) = N''00000000-0000-0000''
+        WHEN @KeyType = N''uniqueidentifier'' THEN @Text
+        WHEN @KeyType = N''integer'' AND LEFT(@Text, 18) = N''00000000-0000-0000''
             THEN CONVERT(nvarchar(20), CONVERT(bigint, SUBSTRING(CONVERT(binary(16), @Id), 9, 8)))
+        WHEN @KeyType LIKE N''binary(%)'' AND SUBSTRING(@Hex, @Digits + 1, 32) = REPLICATE(N''0'', 32 - @Digits)
+            THEN N''0x'' + LEFT(@Hex, @Digits)
+    END;
+END');
+GO
+-- What keys in a column of this type are, as BlobDeltaTableConfig.KeyType has it. NULL where none can be.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_KeyTypeOf', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_KeyTypeOf(@TypeName nvarchar(128), @Bytes int) RETURNS nvarchar(20) AS
+BEGIN
+    RETURN CASE
+        WHEN @TypeName = N''uniqueidentifier'' THEN N''uniqueidentifier''
+        WHEN @TypeName IN (N''bigint'', N''int'', N''smallint'', N''tinyint'') THEN N''integer''
+        WHEN @TypeName = N''binary'' AND @Bytes BETWEEN 1 AND 16 THEN CONCAT(N''binary('', @Bytes, N'')'')
+    END;
+END');
+GO
+-- What scripts have in the place of {ToKey(} and {)ToKey}, around an id whose key is meant, and of {ToId(} and {)ToId}, around a key
+-- whose id is, for keys of this type. An integer is held against a smaller type as a bigint, so that one which a column cannot hold is
+-- nobody's key, and no error; an index over the column serves that as well. SUBSTRING leaves a binary as it is: there are servers
+-- where CONVERT does not lengthen one that comes from a column.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_KeySql', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_KeySql(@KeyType nvarchar(20), @Name nvarchar(10)) RETURNS nvarchar(100) AS
+BEGIN
+    RETURN CASE
+        WHEN @KeyType = N''uniqueidentifier'' THEN N''''
+        WHEN @KeyType = N''integer'' THEN CASE @Name
+            WHEN N''ToKey('' THEN N''CONVERT(bigint, SUBSTRING(CONVERT(binary(16), ''
+            WHEN N'')ToKey'' THEN N''), 9, 8))''
+            WHEN N''ToId('' THEN N''CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ''
+            WHEN N'')ToId'' THEN N'')))''
+        END
+        WHEN @KeyType LIKE N''binary(%)'' THEN CASE @Name
+            WHEN N''ToKey('' THEN N''CONVERT('' + @KeyType + N'', CONVERT(binary(16), ''
+            WHEN N'')ToKey'' THEN N''))''
+            WHEN N''ToId('' THEN N''CONVERT(uniqueidentifier, CONVERT(binary(16), SUBSTRING(''
+            WHEN N'')ToId'' THEN N'', 1, 16)))''
+        END
     END;
 END');
 GO
@@ -1268,7 +1319,7 @@ BEGIN
         @UnitDb nvarchar(128), @UnitSchema nvarchar(128), @UnitName nvarchar(128), @IsUtc bit, @SafetyBufferMinutes int,
         @KeyColumn nvarchar(128), @PathColumn nvarchar(128), @ParentPathColumn nvarchar(128), @MetadataIdColumn nvarchar(128),
         @MetadataModifiedOnCol nvarchar(128), @MetadataBusinessUnitCol nvarchar(128), @BusinessUnitIdColumn nvarchar(128),
-        @KeyType nvarchar(128), @PathType nvarchar(128), @ParentPathType nvarchar(128), @IdType nvarchar(128),
+        @KeyType nvarchar(128), @PathType nvarchar(128), @ParentPathType nvarchar(128), @IdType nvarchar(128), @IdKind nvarchar(20),
         @MetadataCreatedOnCol nvarchar(128), @CreatedOnType nvarchar(128), @Modified nvarchar(300), @Created nvarchar(300), @Stamp nvarchar(2000), @Or nvarchar(400), @End nvarchar(2) = N')',
         @ModifiedOnType nvarchar(128), @OfUnitType nvarchar(128), @UnitIdType nvarchar(128), @Own nvarchar(128), @BadPath nvarchar(128),
         @IsFileTable int, @SourceTable nvarchar(800), @TargetTable nvarchar(800), @MetadataTable nvarchar(800),
@@ -1314,10 +1365,8 @@ BEGIN
     IF @UnitName IS NOT NULL AND @UnitDb IS NOT NULL
         EXEC dbo.usp_BlobDelta_ReadColumns N'Unit', @UnitDb, @UnitSchema, @UnitName;
     SELECT
-        @KeyType = MAX(CASE WHEN Role = N'Source' AND Name = @KeyColumn THEN TypeName END),
         @PathType = MAX(CASE WHEN Role = N'Source' AND Name = @PathColumn THEN TypeName END),
         @ParentPathType = MAX(CASE WHEN Role = N'Source' AND Name = @ParentPathColumn THEN TypeName END),
-        @IdType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataIdColumn THEN TypeName END),
         @ModifiedOnType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataModifiedOnCol THEN TypeName END),
         @CreatedOnType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataCreatedOnCol THEN TypeName END),
         @OfUnitType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataBusinessUnitCol THEN TypeName END),
@@ -1334,6 +1383,12 @@ BEGIN
         @MetadataTable = MAX(CASE WHEN Role = N'Metadata' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END),
         @UnitTable = MAX(CASE WHEN Role = N'Unit' THEN QUOTENAME(DbName) + N'.' + QUOTENAME(SchemaName) + N'.' + QUOTENAME(TableName) END)
     FROM #Column;
+    SELECT
+        @Kind = MAX(CASE WHEN Role = N'Source' AND Name = @KeyColumn THEN dbo.ufn_BlobDelta_KeyTypeOf(TypeName, MaxLength) END),
+        @IdKind = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataIdColumn THEN dbo.ufn_BlobDelta_KeyTypeOf(TypeName, MaxLength) END),
+        @KeyType = MAX(CASE WHEN Role = N'Source' AND Name = @KeyColumn THEN CASE TypeName WHEN N'binary' THEN Declared ELSE TypeName END END),
+        @IdType = MAX(CASE WHEN Role = N'Metadata' AND Name = @MetadataIdColumn THEN CASE TypeName WHEN N'binary' THEN Declared ELSE TypeName END END)
+    FROM #Column;
     SET @Message = CASE
         WHEN @KeyColumn IS NOT NULL AND @KeyType IS NULL THEN CONCAT(N'KeyColumn names the column ', @KeyColumn, N', which is not there')
         WHEN @PathColumn IS NOT NULL AND @PathType IS NULL THEN CONCAT(N'PathColumn names the column ', @PathColumn, N', which is not there')
@@ -1349,8 +1404,8 @@ BEGIN
             THEN CONCAT(N'MetadataBusinessUnitCol names the column ', @MetadataBusinessUnitCol, N', which is not there')
         WHEN @UnitName IS NOT NULL AND @UnitIdType IS NULL
             THEN CONCAT(N'BusinessUnitIdColumn names the column ', @BusinessUnitIdColumn, N', which is not there')
-        WHEN @KeyType NOT IN (N'uniqueidentifier', N'bigint', N'int', N'smallint', N'tinyint')
-            THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier, bigint, int, smallint or tinyint')
+        WHEN @Kind IS NULL
+            THEN CONCAT(N'the key column ', @KeyColumn, N' is ', @KeyType, N', and has to be uniqueidentifier, bigint, int, smallint, tinyint or binary of 1 to 16 bytes')
         WHEN @ModifiedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime', N'datetimeoffset', N'date')
             THEN CONCAT(N'MetadataModifiedOnCol ', @MetadataModifiedOnCol, N' is ', @ModifiedOnType, N', and has to be datetime2, datetime, smalldatetime, datetimeoffset or date')
         WHEN @CreatedOnType NOT IN (N'datetime2', N'datetime', N'smalldatetime', N'datetimeoffset', N'date')
@@ -1359,10 +1414,9 @@ BEGIN
             THEN CONCAT(CASE @ModifiedOnType WHEN N'datetimeoffset' THEN @MetadataModifiedOnCol ELSE @MetadataCreatedOnCol END, N' is a datetimeoffset, which counts in UTC, and ModifiedOnIsUtc is 0; set ModifiedOnIsUtc=1')
         WHEN @SafetyBufferMinutes < 1440 AND (@ModifiedOnType = N'date' OR @CreatedOnType = N'date')
             THEN CONCAT(CASE @ModifiedOnType WHEN N'date' THEN @MetadataModifiedOnCol ELSE @MetadataCreatedOnCol END, N' is a date, and a row that is stamped today may change until midnight, so the table needs SafetyBufferMinutes of 1440 at least; it has ', @SafetyBufferMinutes)
-        WHEN @KeyType = N'uniqueidentifier' AND @IdType <> N'uniqueidentifier'
-            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be uniqueidentifier as the key is, or no index on it can be used and a text that is none ends a run late')
-        WHEN @KeyType <> N'uniqueidentifier' AND @IdType NOT IN (N'bigint', N'int', N'smallint', N'tinyint')
-            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be an integer as the key is')
+        WHEN COALESCE(@IdKind, N'') <> @Kind
+            THEN CONCAT(N'MetadataIdColumn ', @MetadataIdColumn, N' is ', @IdType, N', and has to be ', CASE @Kind WHEN N'integer' THEN N'an integer' ELSE @Kind END,
+                N' as the key is', CASE @Kind WHEN N'uniqueidentifier' THEN N', or no index on it can be used and a text that is none ends a run late' ELSE N'' END)
         WHEN @OfUnitType <> N'uniqueidentifier'
             THEN CONCAT(N'MetadataBusinessUnitCol ', @MetadataBusinessUnitCol, N' is ', @OfUnitType, N', and has to be uniqueidentifier')
         WHEN @UnitIdType <> N'uniqueidentifier'
@@ -1376,11 +1430,10 @@ BEGIN
         SET @Message = CONCAT(@TableName, N': ', @Message);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
-    SET @Kind = CASE WHEN @KeyType = N'uniqueidentifier' THEN N'uniqueidentifier' ELSE N'integer' END;
     IF @Kind <> @HadKind AND @WithTarget = 1
     BEGIN
-        SET @Message = CONCAT(@TableName, N': the key column ', @KeyColumn, N' is ', @KeyType, N', and keys of ', CASE @HadKind WHEN N'integer' THEN N'an integer' ELSE N'a uniqueidentifier' END,
-            N' type are noted for this table; if none was captured yet, blobdelta deploy (usp_BlobDelta_MakeSlice) notes the new type, else remove it and add it under another name, with Source= and its settings, whose chain begins anew');
+        SET @Message = CONCAT(@TableName, N': the key column ', @KeyColumn, N' is ', @KeyType, N', and keys of the type ', @HadKind,
+            N' are noted for this table; if none was captured yet, blobdelta deploy (usp_BlobDelta_MakeSlice) notes the new type, else remove it and add it under another name, with Source= and its settings, whose chain begins anew');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     EXEC dbo.usp_BlobDelta_AddMetadataColumns @TableName;
@@ -1467,8 +1520,6 @@ BEGIN
     -- What a FileTable keeps in the row is known without its file.
     IF @IsFileTable = 1 AND EXISTS (SELECT 1 FROM #Column WHERE Role = N'Source' AND Name = N'cached_file_size' AND IsComputed = 1)
         SET @RowBytes = N'COALESCE(s.[cached_file_size], 0)';
-    -- An integer is the last eight bytes of its id: ufn_BlobDelta_KeyId. It is held against a smaller type as a bigint, so that one
-    -- which a column cannot hold is nobody's key, and no error; an index over the column serves that as well.
     -- Where ModifiedOn is NULL the other column counts: a seek in each.
     SET @Or = N' OR (' + @Modified + N' IS NULL AND ' + CASE WHEN @Created IS NOT NULL THEN N'' END;
     INSERT INTO #Placeholder (Name, Value) VALUES
@@ -1486,10 +1537,8 @@ BEGIN
         (N'BusinessUnitTable', @UnitTable), (N'SliceSchema', @SliceSchema),
         (N'SourceHint', CASE WHEN @IsFileTable = 1 THEN N'WITH (READCOMMITTEDLOCK)' ELSE N'' END),
         (N'KeyType', @Kind), (N'KeyColumn', QUOTENAME(@KeyColumn)),
-        (N'ToKey(', CASE @Kind WHEN N'integer' THEN N'CONVERT(bigint, SUBSTRING(CONVERT(binary(16), ' ELSE N'' END),
-        (N')ToKey', CASE @Kind WHEN N'integer' THEN N'), 9, 8))' ELSE N'' END),
-        (N'ToId(', CASE @Kind WHEN N'integer' THEN N'CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ' ELSE N'' END),
-        (N')ToId', CASE @Kind WHEN N'integer' THEN N')))' ELSE N'' END),
+        (N'ToKey(', dbo.ufn_BlobDelta_KeySql(@Kind, N'ToKey(')), (N')ToKey', dbo.ufn_BlobDelta_KeySql(@Kind, N')ToKey')),
+        (N'ToId(', dbo.ufn_BlobDelta_KeySql(@Kind, N'ToId(')), (N')ToId', dbo.ufn_BlobDelta_KeySql(@Kind, N')ToId')),
         (N'PathColumn', QUOTENAME(@PathColumn)),
         (N'ParentPathColumn', QUOTENAME(@ParentPathColumn)),
         (N'ParentPath', COALESCE(N's.' + QUOTENAME(@ParentPathColumn), N'CAST(NULL AS varbinary(1))')),
@@ -1574,10 +1623,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 18, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 18;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 19, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 19;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 18
+SELECT N'03_BlobDeltaJobs_Schema.sql', 19
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

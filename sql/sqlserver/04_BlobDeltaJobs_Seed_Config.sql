@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 23.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 24.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -36,7 +36,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 23)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 24)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -393,7 +393,7 @@ BEGIN
     -- Rules 7 and 13: parent and depth of each key of #Batch. One level a turn; 512 are a cycle, or as good as one.
     -- An excluded row counts as absent, and nothing above it is counted: excluding a row of a cycle frees the others.
     UPDATE #Batch SET Depth = 0, ParentKey = (
-        SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
+        SELECT MIN({ToId(}p.{KeyColumn}{)ToId})
         FROM {SourceTable} AS s {SourceHint}
         INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
         WHERE s.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}
@@ -410,7 +410,7 @@ BEGIN
             OR AtKey IN (SELECT e.stream_id FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
         OPTION (MAXDOP {MaxDOP});
         UPDATE #Parent SET Depth = Depth + 1, AtKey = (
-            SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
+            SELECT MIN({ToId(}p.{KeyColumn}{)ToId})
             FROM {SourceTable} AS s {SourceHint}
             INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
             WHERE s.{KeyColumn} = {ToKey(}#Parent.AtKey{)ToKey}
@@ -433,7 +433,7 @@ BEGIN
         BEGIN
             INSERT INTO #Above (Turn, AtKey) VALUES (@Turn, @At);
             SELECT @At = (
-                SELECT {ToId(}MIN(p.{KeyColumn}){)ToId}
+                SELECT MIN({ToId(}p.{KeyColumn}{)ToId})
                 FROM {SourceTable} AS s {SourceHint}
                 INNER JOIN {SourceTable} AS p {SourceHint} ON p.{PathColumn} = s.{ParentPathColumn}
                 WHERE s.{KeyColumn} = {ToKey(}@At{)ToKey}
@@ -525,9 +525,9 @@ BEGIN
     IF @Key IS NOT NULL
         SET @Json = CONCAT(N''two rows of the source have this key, '', dbo.ufn_BlobDelta_KeyText(N''{KeyType}'', @Key),
             N''; give each row a key of its own, and a unique index on the key keeps it so, or set KeyColumn to the column that tells rows apart'');
-    ELSE IF N''{KeyType}'' = N''integer''
+    ELSE IF N''{KeyType}'' <> N''uniqueidentifier''
         SELECT @Json = (
-            SELECT TOP (1) CONCAT(w.Place, N'' has the id '', LOWER(CONVERT(nvarchar(36), w.stream_id)), N'' for this table, whose keys are integers; write it as dbo.ufn_BlobDelta_KeyId(N''''integer'''', 42), or take it out'')
+            SELECT TOP (1) CONCAT(w.Place, N'' has the id '', LOWER(CONVERT(nvarchar(36), w.stream_id)), N'' for this table, whose keys are of the type {KeyType}; write it as dbo.ufn_BlobDelta_KeyId(N''''{KeyType}'''', KEY), or take it out'')
             FROM (
                 SELECT N''BlobDeltaPendingKey'' AS Place, p.stream_id FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName
                 UNION ALL
@@ -537,7 +537,8 @@ BEGIN
                 UNION ALL
                 SELECT N''ExcludedStreamId'', @ExcludedStreamId WHERE @ExcludedStreamId IS NOT NULL
             ) AS w
-            WHERE LEFT(CONVERT(nvarchar(36), w.stream_id), 18) <> N''00000000-0000-0000''
+            WHERE CASE WHEN N''{KeyType}'' <> N''integer'' THEN dbo.ufn_BlobDelta_KeyText(N''{KeyType}'', w.stream_id)
+                WHEN LEFT(CONVERT(nvarchar(36), w.stream_id), 18) = N''00000000-0000-0000'' THEN N'''' END IS NULL
         )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'WentBack', 0, 0, N'
@@ -920,7 +921,7 @@ BEGIN
     END;
     IF @Left > 0
         SELECT @Key = (
-            SELECT {ToId(}MIN(c.{KeyColumn}){)ToId} FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
+            SELECT MIN({ToId(}c.{KeyColumn}{)ToId}) FROM {TargetTable} AS c INNER JOIN {TargetTable} AS p ON p.{KeyColumn} = c.DeltaParentKey
             WHERE c.DeltaDepth <> p.DeltaDepth + 1
         )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});');
@@ -1688,10 +1689,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 23, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 23;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 24, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 24;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 23
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 24
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

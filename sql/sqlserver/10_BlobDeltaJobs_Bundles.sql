@@ -1,4 +1,4 @@
--- 10: bundles of complete slices, as the program publishes, records and ships them. Version 12.
+-- 10: bundles of complete slices, as the program publishes, records and ships them. Version 13.
 --
 -- Needs the engine (05); a run that publishes nothing needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 12)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version > 13)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 10_BlobDeltaJobs_Bundles.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -78,7 +78,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Full nvarchar(800), @Key nvarchar(800),
-        @ParentPath nvarchar(800), @Sql nvarchar(max), @ToId nvarchar(100) = N'', @EndOfToId nvarchar(10) = N'', @AfterKey nvarchar(100) = N'@After';
+        @ParentPath nvarchar(800), @Sql nvarchar(max), @ToId nvarchar(100), @EndOfToId nvarchar(100), @AfterKey nvarchar(200);
     IF @Limit IS NULL OR @Limit < 1 THROW 51001, N'@Limit is a number of rows, 1 at least', 1;
     EXEC dbo.usp_BlobDelta_PassSlice @RunId, @TableName, @LeaseEpoch;
     SELECT * INTO #Column FROM dbo.BlobDeltaColumnShape WHERE 1 = 0;
@@ -97,9 +97,9 @@ BEGIN
         SELECT CAST(NULL AS uniqueidentifier) AS Child, CAST(NULL AS uniqueidentifier) AS Parent WHERE 1 = 0;
         RETURN 0;
     END;
-    IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND KeyType = N'integer')
-        SELECT @ToId = N'CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ', @EndOfToId = N')))',
-            @AfterKey = N'CONVERT(bigint, SUBSTRING(CONVERT(binary(16), @After), 9, 8))';
+    SELECT @ToId = dbo.ufn_BlobDelta_KeySql(KeyType, N'ToId('), @EndOfToId = dbo.ufn_BlobDelta_KeySql(KeyType, N')ToId'),
+        @AfterKey = CONCAT(dbo.ufn_BlobDelta_KeySql(KeyType, N'ToKey('), N'@After', dbo.ufn_BlobDelta_KeySql(KeyType, N')ToKey'))
+    FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     SET @Sql = CONCAT(N'
     SELECT TOP (@Limit) ', @ToId, N'c.', @Key, @EndOfToId, N' AS Child, ', @ToId, N'c.DeltaParentKey', @EndOfToId, N' AS Parent
     FROM ', @Full, N' AS c
@@ -416,10 +416,10 @@ BEGIN
     WHERE RunId = @RunId AND PackNumber = @PackNumber AND ShipTo = @ShipTo AND RootSha256 = @RootSha256;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 12, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 12;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 13, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'10_BlobDeltaJobs_Bundles.sql' AND Version <= 13;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'10_BlobDeltaJobs_Bundles.sql', 12
+SELECT N'10_BlobDeltaJobs_Bundles.sql', 13
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'10_BlobDeltaJobs_Bundles.sql');
 GO
 SET NOEXEC OFF;

@@ -148,7 +148,7 @@ BEGIN
     END;
     -- The key: the slice table's primary key.
     SET @Sql = REPLACE(N'
-        SELECT @KeyName = MAX(c.name), @KeyType = MAX(y.name), @Found = COUNT(*)
+        SELECT @KeyName = MAX(c.name), @KeyType = MAX(CASE y.name WHEN N''binary'' THEN N''binary('' + CONVERT(nvarchar(10), c.max_length) + N'')'' ELSE y.name END), @Found = COUNT(*)
         FROM {Slice}.sys.indexes AS i
         INNER JOIN {Slice}.sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
         INNER JOIN {Slice}.sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
@@ -317,11 +317,21 @@ BEGIN
         @WindowEnd = m.WindowEnd, @Scope = LOWER(m.Scope), @From = p.FromTable, @Into = p.IntoTable, @Key = p.KeyColumn, @KeyType = p.KeyType,
         @Sets = p.Sets, @Columns = p.TargetColumns, @Values = p.SliceColumns
     FROM #Marker AS m INNER JOIN #Plan AS p ON p.Nr = m.Nr WHERE m.Nr = @Nr;
-    -- Tombstones, of the slice and of the target, have the ids of keys: of an integer its eight bytes behind eight zeros.
+    -- Tombstones, of the slice and of the target, have the ids of keys: of an integer its eight bytes behind eight zeros, of a
+    -- binary the bytes with zeros behind them.
     SELECT @ToKey = N'', @EndOfToKey = N'', @ToId = N'', @EndOfToId = N'';
     IF @KeyType IN (N'bigint', N'int', N'smallint', N'tinyint')
         SELECT @ToKey = N'CONVERT(bigint, SUBSTRING(CONVERT(binary(16), ', @EndOfToKey = N'), 9, 8))',
             @ToId = N'CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, ', @EndOfToId = N')))';
+    ELSE IF @KeyType LIKE N'binary(%)'
+        SELECT @ToKey = N'CONVERT(' + @KeyType + N', CONVERT(binary(16), ', @EndOfToKey = N'))',
+            @ToId = N'CONVERT(uniqueidentifier, CONVERT(binary(16), SUBSTRING(', @EndOfToId = N', 1, 16)))';
+    ELSE IF @KeyType <> N'uniqueidentifier'
+    BEGIN
+        SET @Message = CONCAT(@Name, N': the key of the slice table is ', @KeyType, N', which no slice has');
+        SET @Message = REPLACE(@Message, N'%', N'%%');
+        THROW 51000, @Message, 1;
+    END;
     -- Another window of the same table and scope stood before, and this one begins after its end: one is missing.
     SET @Sql = REPLACE(N'
         SELECT

@@ -185,7 +185,7 @@ mod tests {
             target: table,
             columns: vec![column("id"), column("path")],
             key_column: "id".into(),
-            key_type: crate::model::key::KeyType::default(),
+            key_type: crate::model::key::KeyType::UniqueIdentifier,
             path_column: None,
             displace: false,
             removes,

@@ -11,7 +11,7 @@ impl TableInfo {
     pub fn key_type(&self) -> KeyType {
         let column = self.columns.iter().find(|column| column.name == self.key_column);
         let sql_type = column.and_then(|column| column.to_column().ok()).map(|column| column.sql_type);
-        sql_type.and_then(KeyType::of).unwrap_or_default()
+        sql_type.and_then(KeyType::of).unwrap_or(KeyType::UniqueIdentifier)
     }
 
     /// The key of an id, to be read.

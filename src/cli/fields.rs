@@ -62,9 +62,7 @@ pub const FIELDS: &[Field] = &[
         name: "ExcludedStreamId",
         get: |config| config.excluded_stream_id.map(|id| config.key_type.shown(id).to_string()).into(),
         set: |config, text| {
-            // The type of a key that is named anew is looked up later, and no integer is a uniqueidentifier.
-            config.excluded_stream_id =
-                optional(text, |text| KeyType::Integer.parse(text).or_else(|_| KeyType::UniqueIdentifier.parse(text)))?;
+            config.excluded_stream_id = optional(text, KeyType::parse_any)?;
             Ok(())
         },
     },

@@ -319,9 +319,9 @@ fn missing_parents(backend: &mut dyn Backend, id: Guid) -> Result<TextTable> {
     for parent in backend.missing_parents(id)? {
         // Of a table that was removed the id alone is known.
         let config = configured.iter().find(|config| config.name == parent.table);
-        let key_type = config.map(|config| config.key_type).unwrap_or_default();
+        let key = config.map(|config| config.key_type.shown(parent.stream_id).to_string());
         table.push([
-            key_type.shown(parent.stream_id).to_string().into(),
+            key.unwrap_or_else(|| parent.stream_id.to_string()).into(),
             parent.processed.into(),
             utc(Some(parent.created_at)).into(),
             parent.table.to_string().into(),

@@ -10,8 +10,8 @@ use crate::bundle::manifest::ColumnInfo;
 use crate::bundle::{FileInfo, FileRole, StagedBundle, TableInfo, TableStage, create_table};
 use crate::convert::{BatchBuilder, ColumnPlan, RunStamp};
 use crate::error::{Error, Result};
-use crate::model::cell::Cell;
 use crate::model::column::Column;
+use crate::model::key::Key;
 use crate::model::run::TableCounts;
 use crate::monitor::Monitor;
 use crate::rows::TableRows;
@@ -99,7 +99,6 @@ impl TableCompaction<'_, '_> {
     /// The rows whose parent is not in the compacted bundle.
     fn orphans(&mut self, key: &Column, stage: &TableStage, stamp: RunStamp) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::absent_parents(key)?);
-        let cell = |id| plan.key_type().cell(id);
         let mut builder = BatchBuilder::new(plan.clone(), stamp);
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.options.parts)?;
         let mut after = None;
@@ -109,7 +108,8 @@ impl TableCompaction<'_, '_> {
             let Some(last) = orphans.last() else { return parts.finish() };
             after = Some(last.sort);
             for orphan in &orphans {
-                builder.push_row(&[cell(orphan.child), orphan.parent.map_or(Cell::Null, cell)])?;
+                let keys = [Some(orphan.child), orphan.parent].map(|id| id.and_then(|id| plan.key_type().key(id)));
+                builder.push_row(&keys.each_ref().map(|key| Key::cell_or_null(key.as_ref())))?;
             }
             parts.write(&builder.finish()?)?;
         }

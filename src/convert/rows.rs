@@ -113,7 +113,12 @@ impl BatchRows {
     /// # Errors
     /// Verification: a value that does not fit its column.
     pub fn id(&self, row: usize, column: usize) -> Result<Option<Guid>> {
-        Ok(self.plan.key_type().id(self.decoded(row, column)?))
+        let (cell, key_type) = (self.decoded(row, column)?, self.plan.key_type());
+        match key_type.id(cell) {
+            // A binary of another length than keys have: taken for NULL, it would be a row without a parent.
+            None if cell != Cell::Null => Err(self.bad(row, column, format!("it is no {key_type}, as keys are"))),
+            id => Ok(id),
+        }
     }
 
     /// The keys of all rows.

@@ -146,6 +146,26 @@ fn large_values_are_placed_before_the_batch_ends() {
     assert_eq!(rows.cell(1, 2).unwrap(), Cell::Text("text"));
 }
 
+/// Taken for NULL it would be a row without a parent, or without a key.
+#[test]
+fn a_binary_that_is_shorter_than_keys_are_is_no_key() {
+    let columns = [Column::new("id", SqlType::Binary(4), false), column("DeltaParentKey", "binary(4)")];
+    let whole = Cell::Bytes(&[1, 0, 0, 0]);
+    let read = |parent: Cell<'_>| {
+        let mut builder = builder(&columns);
+        builder.push_row(&[whole, parent]).unwrap();
+        let plan = Arc::new(ColumnPlan::rows(&columns, "id").unwrap());
+        BatchRows::new(plan, builder.finish().unwrap()).unwrap()
+    };
+    assert_eq!(read(Cell::Null).id(0, 1).unwrap(), None);
+    let rows = read(whole);
+    assert_eq!(rows.id(0, 1).unwrap(), Some(rows.key(0).unwrap()));
+    let error = read(Cell::Bytes(&[1])).id(0, 1).unwrap_err();
+    assert_eq!(error.kind(), Kind::Verification);
+    assert!(error.to_string().contains("it is no binary(4)") && error.to_string().contains("0x01000000"), "{error}");
+    assert!(builder(&columns).push_row(&[Cell::Bytes(&[1]), Cell::Null]).is_err());
+}
+
 #[test]
 fn cells_out_of_order_are_refused() {
     let mut builder = builder(&[key(), column("c", "int")]);

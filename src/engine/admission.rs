@@ -50,7 +50,12 @@ pub(super) fn refuse_unfit(
     from: Option<Timestamp>,
     table: &TableConfig,
 ) -> Result<()> {
-    if table.key_type != KeyType::Integer || !table.include_deletions {
+    // Keys of any other type are of another type where their column is another.
+    let can_be_narrower = match table.key_type {
+        KeyType::Integer => true,
+        KeyType::UniqueIdentifier | KeyType::Binary(_) => false,
+    };
+    if !can_be_narrower || !table.include_deletions {
         return Ok(());
     }
     let columns = backend.source_columns(table)?;

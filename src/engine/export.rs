@@ -19,7 +19,7 @@ use crate::model::cell::Cell;
 use crate::model::column::{Column, ColumnOrigin};
 use crate::model::drift;
 use crate::model::id::Guid;
-use crate::model::key::KeyType;
+use crate::model::key::{Key, KeyType};
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run};
 use crate::model::slice::{ReadLimits, SlicePosition};
@@ -279,7 +279,6 @@ impl Exporter<'_> {
         report: &TableReport,
     ) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::tombstones(key)?);
-        let cell = |id| plan.key_type().cell(id);
         let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
         let mut parts = stage.parts(FileRole::Tombstones, plan.schema(), &self.parts)?;
         let (mut after, mut total) = (None, 0);
@@ -293,7 +292,9 @@ impl Exporter<'_> {
                 self.check_fit(key, deletion.key, fence)?;
                 let unit = deletion.business_unit.map_or(Cell::Null, Cell::Guid);
                 let reason = Cell::Text(deletion.reason.as_str());
-                builder.push_row(&[cell(deletion.key), Cell::DateTime(deletion.deleted_on), unit, reason])?;
+                let key = plan.key_type().key(deletion.key);
+                let key = Key::cell_or_null(key.as_ref());
+                builder.push_row(&[key, Cell::DateTime(deletion.deleted_on), unit, reason])?;
             }
             if let Some(content) = content {
                 content.forget(self.backend, &deletions)?;
@@ -329,7 +330,6 @@ impl Exporter<'_> {
 
     fn absent_parents(&mut self, key: &Column, stage: &mut TableStage, fence: &Fence) -> Result<Vec<FileInfo>> {
         let plan = Arc::new(ColumnPlan::absent_parents(key)?);
-        let cell = |id| plan.key_type().cell(id);
         let mut builder = BatchBuilder::new(Arc::clone(&plan), self.stamp());
         let mut parts = stage.parts(FileRole::AbsentParents, plan.schema(), &self.parts)?;
         let mut after = None;
@@ -339,7 +339,8 @@ impl Exporter<'_> {
             let Some(last) = absent.last() else { break };
             after = Some(last.child);
             for row in &absent {
-                builder.push_row(&[cell(row.child), row.parent.map_or(Cell::Null, cell)])?;
+                let keys = [Some(row.child), row.parent].map(|id| id.and_then(|id| plan.key_type().key(id)));
+                builder.push_row(&keys.each_ref().map(|key| Key::cell_or_null(key.as_ref())))?;
             }
             parts.write(&builder.finish()?)?;
         }

@@ -159,7 +159,10 @@ fn check_type(column: &Column, kind: MaskKind) -> Result<()> {
         }
         M::DateShift => (is_date(sql_type), "a date or a point in time"),
         M::Number => (is_number, "a number"),
-        M::Rekey => (KeyType::of(sql_type).is_some(), KeyType::TYPES),
+        M::Rekey => match KeyType::of(sql_type) {
+            Some(KeyType::UniqueIdentifier | KeyType::Integer) => (true, ""),
+            Some(KeyType::Binary(_)) | None => (false, "uniqueidentifier, bigint, int, smallint or tinyint"),
+        },
         M::SizeOf => (
             matches!(sql_type, T::TinyInt | T::SmallInt | T::Int | T::BigInt | T::Decimal { scale: 0, .. }),
             "an integer",

@@ -8,9 +8,11 @@
 //! |---|---|
 //! | uniqueidentifier | itself |
 //! | bigint, int, smallint, tinyint | eight zero bytes, then the value in two's complement, highest byte first |
+//! | binary(n) of 1 to 16 bytes | the bytes, then zeros; the first eight as `CONVERT(uniqueidentifier, …)` turns them round |
 //!
-//! So an integer has one id whatever its column's size, and every id has one key at most. `ufn_BlobDelta_KeyId` of the
-//! server's scripts is the same in T-SQL.
+//! So an integer has one id whatever its column's size, and every id has one key at most. The length of a binary is a part of
+//! its type: two of different lengths have one id where only zeros are between them, and SQL Server holds them to be equal
+//! too. `ufn_BlobDelta_KeyId` of the server's scripts is the same in T-SQL.
 
 use super::cell::Cell;
 use super::id::{Guid, KeyOrder};
@@ -26,26 +28,40 @@ pub enum Key {
     Guid(Guid),
     /// Of [`KeyType::Integer`].
     Integer(i64),
+    /// Of [`KeyType::Binary`] of this length: the first bytes, and zeros.
+    Binary([u8; 16], u8),
 }
 
-impl From<Key> for Cell<'_> {
-    fn from(key: Key) -> Self {
-        match key {
-            Key::Guid(guid) => Self::Guid(guid),
-            Key::Integer(value) => Self::Int(value),
+impl Key {
+    /// The key as its column has it.
+    pub fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Guid(guid) => Cell::Guid(*guid),
+            Self::Integer(value) => Cell::Int(*value),
+            Self::Binary(bytes, length) => Cell::Bytes(&bytes[..usize::from(*length)]),
         }
+    }
+
+    /// The same where there may be none: NULL.
+    pub fn cell_or_null(key: Option<&Self>) -> Cell<'_> {
+        key.map_or(Cell::Null, Self::cell)
     }
 }
 
-/// What the keys of a table are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the keys of a table are. It has no default, and whoever asks which one it is names all of them: what is taken for
+/// another finds no row, or the wrong one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyType {
     /// `uniqueidentifier`.
-    #[default]
     UniqueIdentifier,
     /// `bigint`, `int`, `smallint`, `tinyint`.
     Integer,
+    /// `binary` of so many bytes, [`LONGEST_BINARY`] at most.
+    Binary(u8),
 }
+
+/// The bytes of the longest binary that can be a key.
+pub const LONGEST_BINARY: u8 = 16;
 
 impl KeyType {
     /// What keys in a column of this type are; `None` where none can be.
@@ -53,6 +69,9 @@ impl KeyType {
         match sql_type {
             SqlType::UniqueIdentifier => Some(Self::UniqueIdentifier),
             SqlType::BigInt | SqlType::Int | SqlType::SmallInt | SqlType::TinyInt => Some(Self::Integer),
+            SqlType::Binary(length) => {
+                u8::try_from(length).ok().filter(|n| (1..=LONGEST_BINARY).contains(n)).map(Self::Binary)
+            }
             _ => None,
         }
     }
@@ -82,18 +101,20 @@ impl KeyType {
     pub fn fits(self, id: Guid, sql_type: SqlType) -> bool {
         match (self.key(id), Self::least_and_most(sql_type)) {
             (Some(Key::Integer(value)), Some((least, most))) => (least..=most).contains(&value),
+            (Some(Key::Binary(..)), _) => Self::of(sql_type) == Some(self),
             (Some(Key::Integer(_)), None) | (Some(Key::Guid(_)) | None, _) => true,
         }
     }
 
     /// The types that a key can have, for messages.
-    pub const TYPES: &'static str = "uniqueidentifier, bigint, int, smallint or tinyint";
+    pub const TYPES: &'static str = "uniqueidentifier, bigint, int, smallint, tinyint or binary of 1 to 16 bytes";
 
     /// Its name in `BlobDeltaTableConfig.KeyType`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::UniqueIdentifier => "uniqueidentifier",
             Self::Integer => "integer",
+            Self::Binary(length) => BINARY_NAMES[(length - 1) as usize % BINARY_NAMES.len()],
         }
     }
 
@@ -102,8 +123,8 @@ impl KeyType {
     /// # Errors
     /// Config, naming the text.
     pub fn from_name(name: &str) -> Result<Self> {
-        let all = [Self::UniqueIdentifier, Self::Integer];
-        let found = all.into_iter().find(|one| one.name() == name);
+        let binaries = (1..=LONGEST_BINARY).map(Self::Binary);
+        let found = [Self::UniqueIdentifier, Self::Integer].into_iter().chain(binaries).find(|one| one.name() == name);
         found.ok_or_else(|| Error::config(format!("{name:?} is no type of a key")).column("KeyType"))
     }
 
@@ -116,7 +137,12 @@ impl KeyType {
                 bytes[8..].copy_from_slice(&value.to_be_bytes());
                 Some(Guid::from_bytes(bytes))
             }
-            _ => None,
+            (Self::Binary(length), Cell::Bytes(key)) if key.len() == usize::from(length) => {
+                let mut bytes = [0; 16];
+                bytes[..key.len()].copy_from_slice(key);
+                Some(Guid::from_bytes(turned(bytes)))
+            }
+            (Self::UniqueIdentifier | Self::Integer | Self::Binary(_), _) => None,
         }
     }
 
@@ -125,12 +151,12 @@ impl KeyType {
         match self {
             Self::UniqueIdentifier => Some(Key::Guid(id)),
             Self::Integer => integer(id).map(Key::Integer),
+            Self::Binary(length) => {
+                let bytes = turned(*id.as_bytes());
+                let is_key = bytes[usize::from(length)..].iter().all(|byte| *byte == 0);
+                is_key.then_some(Key::Binary(bytes, length))
+            }
         }
-    }
-
-    /// The same as a cell; NULL for an id that no key has.
-    pub fn cell(self, id: Guid) -> Cell<'static> {
-        self.key(id).map_or(Cell::Null, Cell::from)
     }
 
     /// An id as the key is read and typed.
@@ -149,10 +175,27 @@ impl KeyType {
                 let value = text.trim().parse::<i64>().ok().and_then(|value| self.id(Cell::Int(value)));
                 value.ok_or_else(|| Error::usage(format!("{text:?} is no integer, as the keys of this table are")))
             }
+            Self::Binary(length) => bytes_of(text).and_then(|key| self.id(Cell::Bytes(&key))).ok_or_else(|| {
+                let digits = 2 * length;
+                let what = format!("{text:?} is no {self}, as the keys of this table are");
+                Error::usage(what).hint(format!("write 0x and {digits} hexadecimal digits"))
+            }),
         }
     }
 
-    /// Bytes that compare as the keys of these ids do where they stand in order: integers as numbers.
+    /// The same where the type is not known yet: no integer is a uniqueidentifier, and neither begins with `0x`.
+    ///
+    /// # Errors
+    /// Usage, naming the text.
+    pub fn parse_any(text: &str) -> Result<Guid> {
+        let binary = bytes_of(text).and_then(|key| {
+            let length = u8::try_from(key.len()).ok().filter(|n| (1..=LONGEST_BINARY).contains(n))?;
+            Self::Binary(length).id(Cell::Bytes(&key))
+        });
+        binary.map_or_else(|| Self::Integer.parse(text).or_else(|_| Self::UniqueIdentifier.parse(text)), Ok)
+    }
+
+    /// Bytes that compare as the keys of these ids do where they stand in order: integers as numbers, binaries by their bytes.
     pub fn sort_key(self, order: KeyOrder, id: Guid) -> [u8; 16] {
         match self {
             Self::UniqueIdentifier => order.sort_key(id),
@@ -161,6 +204,7 @@ impl KeyType {
                 bytes[8] ^= 0x80;
                 bytes
             }
+            Self::Binary(_) => turned(*id.as_bytes()),
         }
     }
 }
@@ -187,6 +231,10 @@ impl fmt::Display for ShownKey {
         match self.0.key(self.1) {
             Some(Key::Integer(value)) => value.fmt(f),
             Some(Key::Guid(guid)) => guid.fmt(f),
+            Some(Key::Binary(bytes, length)) => {
+                let digits: String = bytes.iter().take(length.into()).map(|byte| format!("{byte:02x}")).collect();
+                write!(f, "0x{digits}")
+            }
             // An id that is none is shown as it is.
             None => self.1.fmt(f),
         }
@@ -222,6 +270,41 @@ pub fn place_bytes<'c>(place: Cell<'c>) -> Option<Cow<'c, [u8]>> {
     }
 }
 
+/// By the length, from one byte on.
+const BINARY_NAMES: [&str; LONGEST_BINARY as usize] = [
+    "binary(1)",
+    "binary(2)",
+    "binary(3)",
+    "binary(4)",
+    "binary(5)",
+    "binary(6)",
+    "binary(7)",
+    "binary(8)",
+    "binary(9)",
+    "binary(10)",
+    "binary(11)",
+    "binary(12)",
+    "binary(13)",
+    "binary(14)",
+    "binary(15)",
+    "binary(16)",
+];
+
+/// The bytes of a uniqueidentifier in RFC order by those that a server has of it, and the other way round.
+fn turned(bytes: [u8; 16]) -> [u8; 16] {
+    [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15].map(|at: usize| bytes[at])
+}
+
+/// The bytes of a binary that is written as T-SQL has it.
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    if digits.len() % 2 == 1 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok()).collect()
+}
+
 /// The integer of an id.
 fn integer(id: Guid) -> Option<i64> {
     let (zeros, value) = id.as_bytes().split_at(8);
@@ -248,6 +331,53 @@ mod tests {
         // As ufn_BlobDelta_KeyId documents them.
         let ids = [42, -2].map(|value| KeyType::Integer.id(Cell::Int(value)).unwrap().to_string());
         assert_eq!(ids, ["00000000-0000-0000-0000-00000000002a", "00000000-0000-0000-ffff-fffffffffffe"]);
+    }
+
+    #[test]
+    fn a_binary_has_one_id_and_an_id_one_binary_of_its_length() {
+        let of = |length: u8, key: &[u8]| KeyType::Binary(length).id(Cell::Bytes(key));
+        let shown = |length: u8, id: Guid| KeyType::Binary(length).shown(id).to_string();
+        // As ufn_BlobDelta_KeyId documents it.
+        let id = of(4, &[1, 2, 3, 4]).unwrap();
+        assert_eq!(id.to_string(), "04030201-0000-0000-0000-000000000000");
+        assert_eq!((shown(4, id), KeyType::Binary(4).parse("0X01020304").unwrap()), ("0x01020304".to_owned(), id));
+        assert_eq!(KeyType::Binary(4).key(id).unwrap().cell(), Cell::Bytes(&[1, 2, 3, 4]));
+        // Zeros at the end belong to the key.
+        let id = of(4, &[1, 0, 0, 0]).unwrap();
+        assert_eq!(shown(4, id), "0x01000000");
+        assert_eq!(KeyType::Binary(3).key(of(4, &[1, 2, 3, 4]).unwrap()), None);
+        let whole: Vec<u8> = (0xF0..=0xFF).collect();
+        let id = of(16, &whole).unwrap();
+        assert_eq!(shown(16, id), "0xf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff");
+        assert_eq!(id.to_string(), "f3f2f1f0-f5f4-f7f6-f8f9-fafbfcfdfeff");
+        for (length, key) in [(4, &[1, 2, 3][..]), (4, &[1, 2, 3, 4, 0]), (16, &[]), (1, &[])] {
+            assert_eq!(of(length, key), None);
+        }
+        for typed in ["01020304", "0x010203", "0x0102030", "0x010203zz", "0x", "", "0x0é020304"] {
+            assert!(KeyType::Binary(4).parse(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn every_type_of_keys_is_known_by_its_name() {
+        for sql_type in ["uniqueidentifier", "bigint", "tinyint", "binary(1)", "binary(8)", "binary(16)"] {
+            let key_type = KeyType::of(SqlType::parse(sql_type).unwrap()).unwrap();
+            assert_eq!(KeyType::from_name(key_type.name()).unwrap(), key_type, "{sql_type}");
+        }
+        assert!(KeyType::from_name("binary(17)").is_err());
+        for sql_type in ["binary(17)", "varbinary(16)", "bit", "nvarchar(50)"] {
+            assert_eq!(KeyType::of(SqlType::parse(sql_type).unwrap()), None, "{sql_type}");
+        }
+    }
+
+    #[test]
+    fn binaries_stand_in_the_order_of_their_bytes() {
+        let keys =
+            [[0, 0, 0, 9, 9], [0, 0, 1, 0, 0], [0, 1, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [0xFF, 0, 0, 0, 0]];
+        for order in [KeyOrder::Rfc, KeyOrder::SqlServer] {
+            let key_type = KeyType::Binary(5);
+            assert!(keys.map(|key| key_type.sort_key(order, key_type.id(Cell::Bytes(&key)).unwrap())).is_sorted());
+        }
     }
 
     #[test]

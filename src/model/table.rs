@@ -109,7 +109,7 @@ impl TableConfig {
             business_unit_table: None,
             business_unit_id_column: None,
             key_column: "stream_id".into(),
-            key_type: KeyType::default(),
+            key_type: KeyType::UniqueIdentifier,
             path_column: Some("path_locator".into()),
             parent_path_column: Some("parent_path_locator".into()),
             safety_buffer_minutes: 240,

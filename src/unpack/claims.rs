@@ -21,7 +21,6 @@ pub(super) enum Dir {
 }
 
 /// See the module's text.
-#[derive(Default)]
 pub(super) struct Claims {
     given: HashSet<[u8; 8]>,
     key_type: KeyType,
@@ -37,7 +36,7 @@ pub(super) struct ClaimedName {
 impl Claims {
     /// For rows whose keys are of this type.
     pub(super) fn of(key_type: KeyType) -> Self {
-        Self { key_type, ..Self::default() }
+        Self { given: HashSet::new(), key_type }
     }
 
     pub(super) fn key_type(&self) -> KeyType {
@@ -65,9 +64,12 @@ impl Claims {
         name: &str,
         stands: &dyn Fn(&str) -> bool,
     ) -> Option<ClaimedName> {
-        let short = (self.key_type == KeyType::UniqueIdentifier).then(|| key.short());
+        let short = match self.key_type {
+            KeyType::UniqueIdentifier => Some(key.short()),
+            // An integer has no first digits that tell it from others, and those of binaries may be one prefix.
+            KeyType::Integer | KeyType::Binary(_) => None,
+        };
         let suffixes = [None, short, Some(self.key_type.shown(key).to_string())];
-        // An integer has no first digits that tell it from others.
         let suffixes = suffixes.into_iter().enumerate().filter(|(nth, suffix)| *nth != 1 || suffix.is_some());
         for (_, suffix) in suffixes {
             let name = file_name(name, suffix.as_deref());

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::links::{check_whole, report_links, tables_in_order};
 use crate::model::cell::RowSource as _;
 use crate::model::id::Guid;
+use crate::model::key::KeyType;
 use crate::model::name::TableName;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
@@ -67,7 +68,8 @@ pub fn unpack(
         bytes: None,
     });
     let mut report = UnpackReport::default();
-    let mut folders = Claims::default();
+    // Folders of tables, which have no keys.
+    let mut folders = Claims::of(KeyType::UniqueIdentifier);
     let mut done = Ok(());
     for (name, sources) in tables {
         let folder = folders.claim(Dir::Top, Guid::from_bytes([0; 16]), &name.to_string(), &|_| false);
@@ -140,7 +142,7 @@ fn table(
     }
     let mut nodes = folders(&of_tree, options.latest, monitor)?;
     let by_path = by_path::find(&of_tree, &mut nodes, options.latest, monitor)?;
-    let mut claims = Claims::of(sources.first().map(|source| source.table.key_type()).unwrap_or_default());
+    let mut claims = Claims::of(sources.first().map_or(KeyType::UniqueIdentifier, |source| source.table.key_type()));
     let tree = Tree::build(&nodes, by_path, &mut claims)?;
     drop(nodes);
     let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, on_written };

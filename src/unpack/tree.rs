@@ -51,7 +51,6 @@ struct Placed {
 }
 
 /// See the module's text.
-#[derive(Default)]
 pub(super) struct Tree {
     key_type: KeyType,
     placed: BTreeMap<Guid, Placed>,

@@ -1,4 +1,4 @@
-//! Tables whose keys are integers, in a tree by the key of the parent: what is typed, and what messages say to type.
+//! Tables whose keys are integers or binaries, in a tree by the key of the parent: what is typed, and what messages say to type.
 
 use crate::world::{Ended, World, tree};
 use blobdelta::model::cell::Cell;
@@ -79,6 +79,33 @@ fn a_key_that_no_row_can_have_is_refused_and_keys_are_listed_as_numbers() {
     let listed = world.good(&["key", "list", NUMBERS, "--json"]).json();
     let keys: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| key["Key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["-32768", "-5", "0", "3", "32767"]);
+}
+
+#[test]
+fn binaries_are_typed_and_shown_as_t_sql_has_them() {
+    let world = World::bare();
+    let keys = [Cell::Bytes(&[0, 0xA1, 0xFF, 0x30, 0, 0, 0, 0]), Cell::Bytes(&[1, 2, 3, 4, 5, 6, 7, 8])];
+    seed(&world, SqlType::Binary(8), &[(keys[0], Cell::Null), (keys[1], Cell::Bytes(&[9; 8]))]);
+    world.good(&["deploy"]);
+    world.good(&[&ADD[..], &["MetadataIdColumn=Id", "ExcludedStreamId=0xFFFFFFFFFFFFFFFF"]].concat());
+    for typed in ["42", "0x01", "00a1ff3000000000", "00000000-0000-0000-0000-00000000002a"] {
+        let refused = world.call(&["key", "pend", NUMBERS, typed, "--reason", "x"]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        let says = ["is no binary(8)", "write 0x and 16 hexadecimal digits"];
+        assert!(says.iter().all(|says| refused.stderr.contains(says)), "{refused:?}");
+    }
+    for typed in ["0x00A1FF3000000000", "0X0000000000000001"] {
+        world.good(&["key", "pend", NUMBERS, typed, "--reason", "x"]);
+    }
+    let listed = world.good(&["key", "list", NUMBERS, "--json"]).json();
+    let shown: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| key["Key"].as_str().unwrap()).collect();
+    assert_eq!(shown, ["0x0000000000000001", "0x00a1ff3000000000"]);
+    let table = world.good(&["table", "list", "--json"]).json();
+    assert_eq!(table["tables"][0]["ExcludedStreamId"], "0xffffffffffffffff");
+    world.good(&["run", "--out", "out"]);
+    world.good(&["unpack", "out", "--latest", "--out", "files"]);
+    let found = tree(&world.path("files"));
+    assert!(found.keys().any(|path| path.iter().any(|name| name == "0x0909090909090909")), "{found:?}");
 }
 
 #[test]

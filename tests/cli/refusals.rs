@@ -70,7 +70,7 @@ fn a_configuration_that_names_what_is_not_there() {
         ("MetadataCreatedOnCol=Id", "has to be datetime2"),
         ("MetadataIdColumn=Nr", "Nr"),
         ("KeyColumn=nr", "nr"),
-        ("KeyColumn=extra", "has to be uniqueidentifier, bigint, int, smallint or tinyint"),
+        ("KeyColumn=extra", "has to be uniqueidentifier, bigint, int, smallint, tinyint or binary of 1 to 16 bytes"),
         ("PathColumn=place", "place"),
         ("SafetyBufferMinutes=soon", "soon"),
         ("Target=Src.dbo.Docs", "TargetTable"),

@@ -66,7 +66,7 @@ pub fn spec(into: &Into, table: &str) -> TargetSpec {
             Column::new(DELTA_MODIFIED_ON, SqlType::DateTime2(7), true),
         ],
         key_column: "id".into(),
-        key_type: blobdelta::model::key::KeyType::default(),
+        key_type: blobdelta::model::key::KeyType::UniqueIdentifier,
         path_column: None,
         displace: false,
         removes: false,

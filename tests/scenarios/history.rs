@@ -306,7 +306,7 @@ pub fn no_history_loses_a_change(on: &Instance) {
         ..ProptestConfig::default()
     };
     let clock = || prop_oneof![2 => Just(ClockKind::Utc), 1 => Just(ClockKind::Local)];
-    let keys = prop_oneof![Just(Keys::Guids), Just(Keys::Integers), Just(Keys::Parents)];
+    let keys = prop_oneof![Just(Keys::Guids), Just(Keys::Integers), Just(Keys::Parents), Just(Keys::Binaries)];
     let stamped = prop_oneof![Just(Stamped::Times), Just(Stamped::Instants), Just(Stamped::Created)];
     let histories = (keys, [clock(), clock()], any::<bool>(), proptest::collection::vec(op(), 1..40), stamped);
     let survived = TestRunner::new(config).run(&histories, |(keys, clocks, ships, ops, stamped)| {

@@ -3,10 +3,10 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    ahead, ancestors, attacks, batches, bundles, deletions, destinations, drift, failures, give_up, hidden, history,
-    keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile, roots,
-    scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values, weeks,
-    whose,
+    ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, give_up, hidden,
+    history, keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile,
+    roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values,
+    weeks, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -17,6 +17,9 @@ pub const OF_GUIDS: &[&str] = &[
     "rule_3_integers_of_every_size_and_sign_go_the_whole_way",
     "rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can",
     "rule_3_what_somebody_writes_of_integers_is_an_id_or_named",
+    "rule_3_binaries_go_the_whole_way_with_the_zeros_at_their_ends",
+    "rule_3_what_somebody_writes_of_binaries_is_an_id_or_named",
+    "rule_3_a_binary_of_another_length_than_its_key_column_is_no_key",
     "rule_24_another_column_may_become_the_key",
     "rule_24_keys_of_a_receiver_grow_with_those_of_the_source",
     "rule_7_a_cycle_is_an_error_that_names_its_rows_and_excluding_one_frees_the_others",
@@ -90,6 +93,11 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_1_a_run_of_a_clock_that_stood_ahead_is_taken_back_and_nothing_is_lost,
         rule_1_of_several_runs_of_a_clock_that_stood_ahead_the_last_is_taken_back_first,
         rule_1_a_run_that_was_yet_to_come_and_completed_nothing_refuses_no_other,
+    }
+    binaries {
+        rule_3_binaries_go_the_whole_way_with_the_zeros_at_their_ends,
+        rule_3_what_somebody_writes_of_binaries_is_an_id_or_named,
+        rule_3_a_binary_of_another_length_than_its_key_column_is_no_key,
     }
     keys {
         rule_3_integers_of_every_size_and_sign_go_the_whole_way,

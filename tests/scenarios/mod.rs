@@ -16,6 +16,7 @@ mod ahead;
 mod ancestors;
 mod attacks;
 mod batches;
+mod binaries;
 mod bundles;
 mod deletions;
 mod destinations;
@@ -103,9 +104,10 @@ type During = fn(&dyn Fn());
 
 /// The scenarios of rules once more, with keys, trees and stamps of other kinds.
 fn of_other_kinds() -> impl Iterator<Item = (&'static str, During, &'static str, Scenario)> {
-    let kinds: [(&str, During, [&[&str]; 2]); 4] = [
+    let kinds: [(&str, During, [&[&str]; 2]); 5] = [
         ("integers", |scenario| Keys::Integers.during(scenario), [OF_GUIDS, &[]]),
         ("parents", |scenario| Keys::Parents.during(scenario), [OF_GUIDS, OF_PATHS]),
+        ("binaries", |scenario| Keys::Binaries.during(scenario), [OF_GUIDS, OF_PATHS]),
         ("instants", |scenario| Stamped::Instants.during(scenario), [OF_TIMES, &[]]),
         ("created", |scenario| Stamped::Created.during(scenario), [OF_TIMES, &[]]),
     ];
@@ -114,8 +116,11 @@ fn of_other_kinds() -> impl Iterator<Item = (&'static str, During, &'static str,
     let of_windows = ["rule_1_", "rule_3_", "rule_4_", "rule_6_", "rule_14_", "rule_20_", "rule_27_"];
     // Leases, places and servers are the same for all keys and stamps: one list has them again, that of parents.
     let of_no_values = ["rule_8_", "rule_9_", "rule_10_", "rule_16_", "rule_18_", "rule_28_"];
+    // Where the keys of rows themselves decide; of the rest, those with other keys say enough.
+    let of_keys = ["rule_3_", "rule_5_", "rule_7_", "rule_13_", "rule_15_", "rule_20_"];
     let is_asked = move |kind: &str, name: &str| match kind {
         "instants" => of_windows.iter().any(|rule| name.starts_with(rule)),
+        "binaries" => of_keys.iter().any(|rule| name.starts_with(rule)),
         "parents" => true,
         _ => !of_no_values.iter().any(|rule| name.starts_with(rule)),
     };

@@ -25,7 +25,13 @@ pub struct SliceRow {
 
 /// The id of a key of whatever type; none of NULL.
 pub fn id(key: Cell<'_>) -> Option<Guid> {
-    [KeyType::UniqueIdentifier, KeyType::Integer].into_iter().find_map(|key_type| key_type.id(key))
+    let key_type = match key {
+        Cell::Guid(_) => KeyType::UniqueIdentifier,
+        Cell::Int(_) => KeyType::Integer,
+        Cell::Bytes(bytes) => KeyType::Binary(bytes.len().try_into().unwrap()),
+        _ => return None,
+    };
+    key_type.id(key)
 }
 
 /// Takes rows of [`COLUMNS`].

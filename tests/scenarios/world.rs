@@ -69,6 +69,8 @@ pub enum Keys {
     Integers,
     /// bigint, the metadata's int, and the parent's key.
     Parents,
+    /// binary(16), and the parent's key.
+    Binaries,
 }
 
 impl Keys {
@@ -79,11 +81,17 @@ impl Keys {
         ASKED_FOR.set(Self::Guids);
     }
 
+    /// Whether a row finds its parent by the parent's key.
+    pub fn is_by_parent(self) -> bool {
+        matches!(self, Self::Parents | Self::Binaries)
+    }
+
     fn types(self) -> (SqlType, SqlType) {
         match self {
             Self::Guids => (SqlType::UniqueIdentifier, SqlType::UniqueIdentifier),
             Self::Integers => (SqlType::Int, SqlType::BigInt),
             Self::Parents => (SqlType::BigInt, SqlType::Int),
+            Self::Binaries => (SqlType::Binary(16), SqlType::Binary(16)),
         }
     }
 
@@ -92,13 +100,14 @@ impl Keys {
         match self {
             Self::Guids => Cell::Guid(key(number)),
             Self::Integers | Self::Parents => Cell::Int(number.into()),
+            Self::Binaries => Cell::Bytes(Box::leak(Box::new(*key(number).as_bytes()))),
         }
     }
 
     /// The key of a number in SQL of the embedded instance.
     pub fn sqlite(self, number: u32) -> String {
         match self {
-            Self::Guids => format!("x'{}'", key(number).to_string().replace('-', "")),
+            Self::Guids | Self::Binaries => format!("x'{number:032x}'"),
             Self::Integers | Self::Parents => number.to_string(),
         }
     }
@@ -113,6 +122,7 @@ impl Keys {
         match self {
             Self::Guids => format!("'{}'", key(number)),
             Self::Integers | Self::Parents => number.to_string(),
+            Self::Binaries => format!("0x{number:032x}"),
         }
     }
 
@@ -122,9 +132,9 @@ impl Keys {
             Column::new("file_stream", SqlType::VarBinary(None), true),
             Column::new("name", SqlType::NVarChar(Some(255)), false),
         ];
-        match self {
-            Self::Parents => columns.push(Column::new("parent_id", self.types().0, true)),
-            _ => columns.extend([
+        match self.is_by_parent() {
+            true => columns.push(Column::new("parent_id", self.types().0, true)),
+            false => columns.extend([
                 Column::new("path_locator", SqlType::VarBinary(Some(892)), false),
                 Column::new("parent_path_locator", SqlType::VarBinary(Some(892)), true),
             ]),
@@ -141,7 +151,7 @@ impl Keys {
 
     fn configure(self, config: &mut TableConfig) {
         config.key_type = KeyType::of(self.types().0).unwrap();
-        if self == Self::Parents {
+        if self.is_by_parent() {
             (config.path_column, config.parent_path_column) = (Some("stream_id".into()), Some("parent_id".into()));
         }
     }
@@ -216,7 +226,7 @@ impl World {
         let config = self.config(table);
         let by_path: [&[&str]; 1] = [&["path_locator", "parent_path_locator", "stream_id"]];
         let by_parent: [&[&str]; 1] = [&["parent_id", "stream_id"]];
-        let indexes = if self.keys == Keys::Parents { by_parent } else { by_path };
+        let indexes = if self.keys.is_by_parent() { by_parent } else { by_path };
         self.backend.create_table(&config.source, &self.keys.source_columns(), "stream_id", &indexes).unwrap();
         let columns = self.keys.metadata_columns(self.stamped);
         let stamps: Vec<String> = self.stamped.columns().into_iter().map(|column| column.name).collect();
@@ -325,9 +335,9 @@ impl World {
     ) {
         self.paths.insert((self.table.source.table.clone(), number), path.clone());
         let mut row = vec![self.keys.cell(number), Cell::Bytes(bytes), Cell::Text(text)];
-        match self.keys {
-            Keys::Parents => row.push(parent.map_or(Cell::Null, |parent| self.keys.cell(parent))),
-            _ => row.extend([Cell::Bytes(&path), above.as_deref().map_or(Cell::Null, Cell::Bytes)]),
+        match self.keys.is_by_parent() {
+            true => row.push(parent.map_or(Cell::Null, |parent| self.keys.cell(parent))),
+            false => row.extend([Cell::Bytes(&path), above.as_deref().map_or(Cell::Null, Cell::Bytes)]),
         }
         let _ = self.backend.delete(&self.table.source, ("stream_id", key(number))).unwrap();
         self.backend.insert(&self.table.source, &self.keys.source_columns(), &[row]).unwrap();

@@ -39,7 +39,7 @@ const FOLDER: &str = "BLOBDELTA_STATEMENTS";
 /// A call or several, in a session of their own. What comes of them is not looked at.
 type Calls = fn(&mut dyn Sandbox);
 
-const ALL: [Calls; 14] = [
+const ALL: [Calls; 15] = [
     of_setting_up,
     of_tables,
     of_runs,
@@ -53,6 +53,7 @@ const ALL: [Calls; 14] = [
     |session| replay(session, &target(&columns())),
     |session| replay(session, &target(&columns()[..1])),
     |session| replay(session, &TargetSpec { key_type: KeyType::Integer, ..target(&columns()) }),
+    |session| replay(session, &TargetSpec { key_type: KeyType::Binary(8), ..target(&columns()) }),
     |session| tried(session.prepare_target(&TargetSpec { evolve: Evolve::Any, ..target(&more()) }, false)),
 ];
 

@@ -87,7 +87,7 @@ class Latest:
                 check_version(manifest, part.table, (stamp, started, run), say)
                 is_deleted = reason == ["Deleted"]
                 if is_tombstone and not is_deleted and reason != ["LeftScope"]:
-                    say("bad_row", f"the tombstone of key {shown(key)} has no reason")
+                    say("bad_row", f"the tombstone of key {shown(key, part.table.key.sql_type)} has no reason")
                 version = (-1 if stamp is None else stamp, is_deleted, started, run, is_tombstone, nth, row)
                 # A deletion competes in all chains; leaving a scope in its own.
                 competes = range(len(self.chains)) if is_deleted else (part.chain,)

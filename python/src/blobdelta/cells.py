@@ -52,6 +52,8 @@ def _masks(column: Column, batch: pa.RecordBatch) -> Iterator[tuple[pa.Array, st
         return
     for mask in _of_kind(kind, values):
         yield mask, no_value
+    if column.is_key and kind.name == "binary":
+        yield pc.not_equal(pc.binary_length(values), kind.length), f"it is no {kind}, as keys are"
     is_there = pc.is_valid(values)
     if column.ticks is not None:
         ticks = batch.column(column.ticks)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -75,7 +76,7 @@ class Closure:
         for child in children:
             place = self._sort_key(child)
             if self._last is not None and self._last >= place:
-                detail = f"the absent parent of key {shown(child)} does not stand after the one before it"
+                detail = f"the absent parent of key {shown(child, self._table.key.sql_type)} does not stand after the one before it"
                 self._report.add("out_of_order", file, detail)
             self._last = place
         rows = ((child, parent, file) for child, parent in zip(children, parents, strict=True))
@@ -87,20 +88,25 @@ class Closure:
         parents = plain(batch.column(PARENT_KEY))
         path = self._table.parent_path_column
         has_parent = batch.column(path).is_valid().to_pylist() if path else [False] * len(keys)
-        if None in keys or None in depths:
+        if None in keys or None in depths or not all(map(self._is_key, parents + keys)):
             return False
         for row in zip(keys, depths, parents, has_parent, strict=True):
             if not self._database.execute("INSERT OR IGNORE INTO row VALUES (?, ?, ?, ?, ?)", (*row, file)).rowcount:
                 self._database.execute("INSERT INTO twice VALUES (?, ?)", (row[0], file))
         return True
 
+    def _is_key(self, key: Any) -> bool:
+        kind = self._table.key.sql_type
+        return kind.name != "binary" or key is None or len(key) == kind.length
+
     def finish(self) -> None:
         """Says what is wrong."""
         self._database.execute("COMMIT")
         self._database.executescript(_INDEXES)
+        show = partial(shown, sql_type=self._table.key.sql_type)
         for kind, text, query in _QUESTIONS:
             for key, other, file in self._few(query):
-                self._report.add(kind, file or self._table.data_path, text.format(shown(key), shown(other)))
+                self._report.add(kind, file or self._table.data_path, text.format(show(key), show(other)))
         self._database.close()
 
     def _few(self, query: str) -> Iterable[tuple[Any, Any, str | None]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from .manifest import TableInfo
+from .sqltype import SqlType
 
 _SQLSERVER = (10, 11, 12, 13, 14, 15, 8, 9, 7, 6, 5, 4, 3, 2, 1, 0)
 
@@ -44,8 +45,10 @@ def path_key(table: TableInfo) -> Callable[[Any], bytes]:
     return bytes_of
 
 
-def shown(key: Any) -> str:
-    """A key for people."""
+def shown(key: Any, sql_type: SqlType | None = None) -> str:
+    """A key of this type for people; without a type, a UUID."""
+    if isinstance(key, bytes) and sql_type is not None and sql_type.name == "binary":
+        return f"0x{key.hex()}"
     if isinstance(key, bytes) and len(key) == 16:
         text = key.hex()
         return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

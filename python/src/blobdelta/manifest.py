@@ -38,6 +38,7 @@ class Column:
     offset: str | None = None
     content_sha256: str | None = None
     blob_ref: str | None = None
+    is_key: bool = False
 
     @property
     def fields(self) -> list[str]:

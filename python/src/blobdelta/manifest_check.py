@@ -17,7 +17,7 @@ from .errors import Wrong
 from .layout import Role, is_folder, parse_payload_path
 from .manifest import Column, FileInfo, Manifest, TableInfo, Tree, Window
 from .plan import with_companions
-from .sqltype import KEY_TYPES, parse_type
+from .sqltype import parse_type
 from .times import parse_ticks
 
 MAJOR = 1
@@ -220,12 +220,10 @@ def _check_columns(table: TableInfo) -> None:
         if name is not None and name not in exact:
             raise Wrong(f"the table has no column {name[:128]}")
     key = exact[table.key_column].sql_type
-    if key.name not in KEY_TYPES:
+    if key.key_kind is None:
         raise Wrong(f"the key is a {key}")
     parent = exact.get("DeltaParentKey")
-    if parent is not None and (parent.sql_type.name == "uniqueidentifier") != (key.name == "uniqueidentifier"):
-        raise Wrong(f"the keys of parents are {parent.sql_type}, and those of rows {key}")
-    if parent is not None and parent.sql_type.name not in KEY_TYPES:
+    if parent is not None and parent.sql_type.key_kind != key.key_kind:
         raise Wrong(f"the keys of parents are {parent.sql_type}, and those of rows {key}")
 
 

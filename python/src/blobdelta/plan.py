@@ -74,7 +74,8 @@ def columns_of(table: TableInfo, role: Role) -> list[Column]:
         columns = [plain(key.name, key.sql_type, False), *own, *run]
     else:
         columns = [plain(CHILD_KEY, key.sql_type, False), plain(ABSENT_PARENT_KEY, key.sql_type)]
-    return with_companions(columns)
+    names = (key.name, PARENT_KEY) if role == "rows" else (key.name,) if role == "tombstones" else (CHILD_KEY, ABSENT_PARENT_KEY)
+    return with_companions(replace(column, is_key=column.name in names) for column in columns)
 
 
 def fields_of(column: Column) -> list[pa.Field]:

@@ -55,10 +55,10 @@ class RowChecks:
             if row not in wrong and None in (steps[row], depths[row]):
                 wrong[row] = "a Delta column is NULL"
             if row in wrong:
-                shown_key = f", key {shown(key)}" if key is not None else ""
+                shown_key = f", key {shown(key, self.table.key.sql_type)}" if key is not None else ""
                 self.report.add("bad_row", file, f"{wrong[row]}{shown_key}")
                 continue
-            say = _Say(self.report, file, shown(key))
+            say = _Say(self.report, file, shown(key, self.table.key.sql_type))
             contents = {name: said[row] for name, (said, _) in hashes.items()}
             for name, (said, found) in hashes.items():
                 if said[row] != found[row]:
@@ -150,7 +150,7 @@ class TombstoneChecks:
             if row in wrong:
                 self.report.add("bad_row", file, wrong[row])
                 continue
-            say = _Say(self.report, file, shown(key))
+            say = _Say(self.report, file, shown(key, self.table.key.sql_type))
             place = self._sort_key(key)
             if self._last is not None and self._last >= place:
                 say("duplicate_key" if self._last == place else "out_of_order", "the tombstone is not in its place")

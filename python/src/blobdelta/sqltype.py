@@ -52,7 +52,7 @@ _INTEGER_DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 _TEXTS = frozenset(("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "sql_variant"))
 _BINARIES = frozenset(("binary", "varbinary", "image", "rowversion", "hierarchyid", "geography", "geometry"))
 _HIERARCHYID_BYTES = 892
-KEY_TYPES = frozenset(("uniqueidentifier", "bigint", "int", "smallint", "tinyint"))
+_KEY_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,14 @@ class SqlType:
         if self.name == "decimal":
             return f"decimal({self.precision},{self.scale})"
         return f"{self.name}({self.scale})" if self.name in _SCALED else self.name
+
+    @property
+    def key_kind(self) -> str | None:
+        """What keys of this type are: integers of every size are the same, binaries of two lengths are not. None: no key has it."""
+        if self.name in _INTEGERS:
+            return "integer"
+        is_key = self.name == "uniqueidentifier" or (self.name == "binary" and (self.length or 0) <= _KEY_BYTES)
+        return str(self) if is_key else None
 
     @property
     def is_blob(self) -> bool:

@@ -81,8 +81,12 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
     let id = found(&metadata, &table.metadata_id_column, "MetadataIdColumn")
         .map_err(|error| at(error, &table.metadata_id_column))?;
     // A column without a type of its own may hold uniqueidentifiers; whether it does is asked of its values.
-    let id_type = KeyType::of(id.sql_type);
-    if id_type != Some(key_type) && (id_type.is_some() || key_type == KeyType::Integer) {
+    let fits = match (KeyType::of(id.sql_type), key_type) {
+        (Some(id_type), _) => id_type == key_type,
+        (None, KeyType::UniqueIdentifier) => true,
+        (None, KeyType::Integer | KeyType::Binary(_)) => false,
+    };
+    if !fits {
         let text = format!("the keys of the metadata are {}, and those of the source {}", id.sql_type, key.sql_type);
         return Err(at(
             Error::config(text).hint("set MetadataIdColumn to the column that holds the keys of the source"),

@@ -173,7 +173,8 @@ impl Sandbox for Session {
 fn row_key<'k>(db: &Database, table: &TableName, (column, id): (&'k str, Guid)) -> Result<RowKey<'k>> {
     let columns = catalog::table_columns(db, table)?;
     let found = columns.iter().find(|found| found.name == column);
-    Ok(RowKey::new(column, found.and_then(|found| KeyType::of(found.sql_type)).unwrap_or_default(), id))
+    let key_type = found.and_then(|found| KeyType::of(found.sql_type)).unwrap_or(KeyType::UniqueIdentifier);
+    Ok(RowKey::new(column, key_type, id))
 }
 
 fn scan_sql(quoted: &str, columns: &[Column], (key, key_type): (&str, KeyType)) -> String {
@@ -188,7 +189,7 @@ fn scan_sql(quoted: &str, columns: &[Column], (key, key_type): (&str, KeyType)) 
         select.push_str(&pair);
     }
     let key = quote(key);
-    let least = key_id::placeholders(key_type)[4].1;
+    let least = key_id::least(key_type);
     format!("SELECT {select} FROM {quoted} WHERE {key} > coalesce(?1, {least}) ORDER BY {key} LIMIT ?3")
 }
 

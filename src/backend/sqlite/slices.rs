@@ -262,10 +262,12 @@ fn path_bytes(path: ValueRef<'_>) -> Vec<u8> {
 /// A path of [`path_bytes`] as the slice has it.
 fn path_value(columns: &[Column], config: &TableConfig, path: &[u8]) -> Value {
     let column = columns.iter().find(|column| Some(&column.name) == config.path_column.as_ref());
-    let is_integer = column.is_some_and(|column| KeyType::of(column.sql_type) == Some(KeyType::Integer));
-    match path.try_into().map(i64::from_be_bytes) {
-        Ok(path) if is_integer => Value::Integer(path),
-        _ => Value::Blob(path.to_vec()),
+    let of_keys = column.and_then(|column| KeyType::of(column.sql_type));
+    match (of_keys, path.try_into().map(i64::from_be_bytes)) {
+        (Some(KeyType::Integer), Ok(path)) => Value::Integer(path),
+        (Some(KeyType::Integer), Err(_)) | (Some(KeyType::UniqueIdentifier | KeyType::Binary(_)) | None, _) => {
+            Value::Blob(path.to_vec())
+        }
     }
 }
 

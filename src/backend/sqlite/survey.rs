@@ -146,6 +146,7 @@ fn check_source_keys(db: &Database, prepared: &Prepared, excluded: &HashSet<Guid
             return Ok(Err(error.hint(match key_type {
                 KeyType::UniqueIdentifier => "store it as 16 bytes in RFC order, as other keys are",
                 KeyType::Integer => "store it as an integer, as other keys are",
+                KeyType::Binary(_) => "store it as a blob of as many bytes, as other keys are",
             })));
         };
         let before = last.replace(key);

@@ -89,7 +89,7 @@ impl Placeholders {
             ("IsPiecewise", Some(chunked.condition())),
         ]);
         let of_keys = key_id::placeholders(config.key_type);
-        values.extend(of_keys.map(|(name, text)| (name, Some(text.to_owned()))));
+        values.extend(of_keys.map(|(name, text)| (name, Some(text))));
         values.extend(stamp::placeholders(&stamps).map(|(name, text)| (name, Some(text))));
         Ok(Self { table: config.name.clone(), values, chunked, stamps })
     }

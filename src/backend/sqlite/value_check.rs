@@ -44,7 +44,7 @@ pub(super) struct ValueCheck {
 pub(super) fn form(key_type: KeyType) -> &'static str {
     match key_type {
         KeyType::UniqueIdentifier => "uniqueidentifier of 16 bytes",
-        KeyType::Integer => "integer",
+        KeyType::Integer | KeyType::Binary(_) => key_type.name(),
     }
 }
 

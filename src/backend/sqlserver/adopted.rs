@@ -75,7 +75,7 @@ pub(super) fn keep_adopted(
 ) -> Result<()> {
     deployed::check_script(db, "09_BlobDeltaJobs_Servers.sql")?;
     let staged = latest(keys.iter().copied(), None);
-    let carried = Carried::default();
+    let carried = Carried::of_ids();
     db.client.transact("take keys over", |client: &mut Client| {
         client.batch("make the staging table", &carried.create())?;
         carried.load(client, &Nothing, &staged)?;

@@ -202,7 +202,7 @@ impl Plan {
             if staged.is_empty() {
                 continue;
             }
-            let carried = Carried::default();
+            let carried = Carried::of_ids();
             client.batch("make the staging table", &carried.create())?;
             carried.load(client, &Nothing, &staged)?;
             let sql = Sql::new(script).with(&*self.here).with(self.scope.to_string());

@@ -60,7 +60,7 @@ pub(super) fn put_aside(engine: &mut Engine<'_>, fence: &Fence, column: &str, va
     marker::own_slice(engine, fence)?;
     let doing = "put content aside";
     let digest = |name| Column::new(name, SqlType::VarBinary(Some(32)), true);
-    let carried = Carried { columns: vec![(0, digest("Sha256")), (1, digest("RootSha256"))], ..Carried::default() };
+    let carried = Carried { columns: vec![(0, digest("Sha256")), (1, digest("RootSha256"))], ..Carried::of_ids() };
     let version = |value: &ComingValue| Version { modified_on: Some(value.modified_on), ..oldest_version() };
     let staged = |(row, value): (usize, &ComingValue)| StagedRow { row, key: value.key, version: version(value) };
     let staged: Vec<StagedRow> = values.iter().enumerate().map(staged).collect();

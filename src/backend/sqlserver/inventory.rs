@@ -225,13 +225,14 @@ impl Inventory for SourceInventory<'_> {
     }
 }
 
-/// The key that is never captured; what no key is where there is none. Zero is the id of an integer, this is of none.
+/// The key that is never captured; what no key is where there is none. Zero is the id of an integer, this is of none; where
+/// all 16 bytes are the key's, it is one that nobody has.
 fn never_captured(table: &TableConfig) -> Guid {
-    let none = match table.key_type {
-        KeyType::UniqueIdentifier => [0; 16],
-        KeyType::Integer => [u8::MAX; 16],
-    };
-    table.excluded_stream_id.unwrap_or(Guid::from_bytes(none))
+    table.excluded_stream_id.unwrap_or_else(|| match table.key_type {
+        KeyType::UniqueIdentifier => Guid::from_bytes([0; 16]),
+        KeyType::Integer => Guid::from_bytes([u8::MAX; 16]),
+        KeyType::Binary(_) => Guid::random(),
+    })
 }
 
 /// A script with the names of a table and its metadata.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::id::Guid;
 use crate::model::key::{Key, KeyType};
+use std::borrow::Cow;
 use tiberius::ColumnData;
 
 /// T-SQL for the key of an id, to be held against a column of keys: an index over it serves.
@@ -13,6 +14,7 @@ pub(super) fn to_key(key_type: KeyType, id: &str) -> String {
     match key_type {
         KeyType::UniqueIdentifier => id.to_owned(),
         KeyType::Integer => format!("CONVERT(bigint, SUBSTRING(CONVERT(binary(16), {id}), 9, 8))"),
+        KeyType::Binary(_) => format!("CONVERT({key_type}, CONVERT(binary(16), {id}))"),
     }
 }
 
@@ -21,6 +23,8 @@ pub(super) fn to_id(key_type: KeyType, key: &str) -> String {
     match key_type {
         KeyType::UniqueIdentifier => key.to_owned(),
         KeyType::Integer => format!("CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, {key})))"),
+        // There are servers where CONVERT does not lengthen a binary that comes from a column.
+        KeyType::Binary(_) => format!("CONVERT(uniqueidentifier, CONVERT(binary(16), SUBSTRING({key}, 1, 16)))"),
     }
 }
 
@@ -39,6 +43,7 @@ pub(super) fn with_keys(key_type: KeyType, text: &str) -> String {
 pub(super) fn key_value(key_type: KeyType, id: Guid) -> ColumnData<'static> {
     match key_type.key(id) {
         Some(Key::Integer(value)) => ColumnData::I64(Some(value)),
+        Some(Key::Binary(bytes, length)) => ColumnData::Binary(Some(Cow::Owned(bytes[..usize::from(length)].to_vec()))),
         Some(Key::Guid(guid)) => ColumnData::Guid(Some(uuid::Uuid::from_bytes(*guid.as_bytes()))),
         None => ColumnData::I64(None),
     }
@@ -49,13 +54,12 @@ pub(super) fn key_value(key_type: KeyType, id: Guid) -> ColumnData<'static> {
 /// # Errors
 /// Internal: NULL, or no key of this type.
 pub(super) fn id_at(fields: &RowFields<'_>, at: usize, key_type: KeyType) -> Result<Guid> {
-    match key_type {
-        KeyType::UniqueIdentifier => fields.must(at, RowFields::guid),
-        KeyType::Integer => {
-            let id = key_type.id(Cell::Int(fields.must(at, RowFields::number)?));
-            id.ok_or_else(|| Error::internal("the server gave no key where one was asked for"))
-        }
-    }
+    let key = match key_type {
+        KeyType::UniqueIdentifier => Cell::Guid(fields.must(at, RowFields::guid)?),
+        KeyType::Integer => Cell::Int(fields.must(at, RowFields::number)?),
+        KeyType::Binary(_) => Cell::Bytes(fields.must(at, RowFields::bytes)?),
+    };
+    key_type.id(key).ok_or_else(|| Error::internal("the server gave no key where one was asked for"))
 }
 
 #[cfg(test)]
@@ -70,6 +74,11 @@ mod tests {
             with_keys(KeyType::Integer, text),
             "s.[{Key}] = CONVERT(bigint, SUBSTRING(CONVERT(binary(16), k.k), 9, 8)) AND \
              CONVERT(uniqueidentifier, CONVERT(binary(16), CONVERT(bigint, s.[{Key}]))) = k.k"
+        );
+        assert_eq!(
+            with_keys(KeyType::Binary(8), text),
+            "s.[{Key}] = CONVERT(binary(8), CONVERT(binary(16), k.k)) AND \
+             CONVERT(uniqueidentifier, CONVERT(binary(16), SUBSTRING(s.[{Key}], 1, 16))) = k.k"
         );
     }
 }

@@ -68,8 +68,10 @@ impl Reading {
             .map_or("CONVERT(bigint, 0)".to_owned(), |depth| format!("CONVERT(bigint, {})", of("t", depth)));
         let path = match &self.path {
             None => "NULL".to_owned(),
-            Some(path) if KeyType::of(path.sql_type).is_some() => of("t", &path.name),
-            Some(path) => format!("CONVERT(varbinary(892), {})", of("t", &path.name)),
+            Some(path) => match KeyType::of(path.sql_type) {
+                Some(KeyType::UniqueIdentifier | KeyType::Integer) => of("t", &path.name),
+                Some(KeyType::Binary(_)) | None => format!("CONVERT(varbinary(892), {})", of("t", &path.name)),
+            },
         };
         let cells: Vec<String> = self.columns.iter().map(|column| self.selected(column)).collect();
         let key = of("t", &self.key);
@@ -119,15 +121,13 @@ impl Reading {
         if let Some(path) = &self.path {
             let name = of("t", &path.name);
             let bytes = ColumnData::Binary(Some(Cow::Owned(at.path.clone())));
-            match path.sql_type {
-                SqlType::UniqueIdentifier => levels.push(level(name, guid(guid_of(&at.path)))),
-                sql_type if KeyType::of(sql_type).is_some() => {
-                    levels.push(level(name, ColumnData::I64(Some(integer_of(&at.path)))))
-                }
-                SqlType::HierarchyId if !path.nullable => {
+            match (KeyType::of(path.sql_type), path.sql_type) {
+                (Some(KeyType::UniqueIdentifier), _) => levels.push(level(name, guid(guid_of(&at.path)))),
+                (Some(KeyType::Integer), _) => levels.push(level(name, ColumnData::I64(Some(integer_of(&at.path))))),
+                (Some(KeyType::Binary(_)) | None, SqlType::HierarchyId) if !path.nullable => {
                     levels.push(OrderLevel { expression: name, value: bytes, is_hierarchy: true });
                 }
-                _ => {
+                (Some(KeyType::Binary(_)) | None, _) => {
                     let name =
                         if path.nullable { format!("ISNULL(CONVERT(varbinary(892), {name}), 0x)") } else { name };
                     let length = i64::try_from(at.path.len()).unwrap_or(i64::MAX);
@@ -137,11 +137,14 @@ impl Reading {
             }
         }
         let key = of("t", &self.key);
-        if self.is_by_text {
-            let text = ColumnData::String(Some(Cow::Owned(at.key.to_string().to_uppercase())));
-            levels.push(level(format!("CONVERT(char(36), {key})"), text));
-        } else {
-            levels.push(level(key, key_value(self.key_type, at.key)));
+        match self.key_type {
+            KeyType::UniqueIdentifier if self.is_by_text => {
+                let text = ColumnData::String(Some(Cow::Owned(at.key.to_string().to_uppercase())));
+                levels.push(level(format!("CONVERT(char(36), {key})"), text));
+            }
+            KeyType::UniqueIdentifier | KeyType::Integer | KeyType::Binary(_) => {
+                levels.push(level(key, key_value(self.key_type, at.key)));
+            }
         }
         levels
     }
@@ -167,16 +170,13 @@ impl Reading {
 
     pub(super) fn position(&self, row: &Row) -> Result<SlicePosition> {
         let fields = RowFields::of(row);
-        let path = match &self.path {
-            None => Vec::new(),
-            Some(path) if path.sql_type == SqlType::UniqueIdentifier => {
-                fields.guid(1)?.map(|path| path.as_bytes().to_vec()).unwrap_or_default()
-            }
-            Some(path) if KeyType::of(path.sql_type).is_some() => {
-                fields.number(1)?.map(|path| path.to_be_bytes().to_vec()).unwrap_or_default()
-            }
-            Some(_) => fields.bytes(1)?.unwrap_or_default().to_vec(),
+        let path = match self.path.as_ref().map(|path| KeyType::of(path.sql_type)) {
+            None => None,
+            Some(Some(KeyType::UniqueIdentifier)) => fields.guid(1)?.map(|path| path.as_bytes().to_vec()),
+            Some(Some(KeyType::Integer)) => fields.number(1)?.map(|path| path.to_be_bytes().to_vec()),
+            Some(Some(KeyType::Binary(_)) | None) => fields.bytes(1)?.map(<[u8]>::to_vec),
         };
+        let path = path.unwrap_or_default();
         Ok(SlicePosition { depth: fields.must(0, RowFields::number)?, path, key: id_at(&fields, 2, self.key_type)? })
     }
 

@@ -90,7 +90,7 @@ impl Sandbox for Session {
                 .iter()
                 .find(|column| column.name == key)
                 .and_then(|key| KeyType::of(key.sql_type))
-                .unwrap_or_default(),
+                .unwrap_or(KeyType::UniqueIdentifier),
             key: key.to_owned(),
             is_by_text: true,
             columns: columns.to_vec(),
@@ -159,7 +159,7 @@ fn in_database(db: &mut Database, name: &str, doing: &str, sql: &str) -> Result<
 fn key_of<'k>(db: &mut Database, table: &TableName, (name, id): (&'k str, Guid)) -> (&'k str, ColumnData<'static>) {
     let columns = catalog::columns(&mut db.client, table).unwrap_or_default();
     let found = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
-    (name, key_value(found.and_then(|column| KeyType::of(column.sql_type)).unwrap_or_default(), id))
+    (name, key_value(found.and_then(|column| KeyType::of(column.sql_type)).unwrap_or(KeyType::UniqueIdentifier), id))
 }
 
 /// `CREATE TABLE` with the key alone unique, and an index over each list.

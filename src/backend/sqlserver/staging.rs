@@ -65,7 +65,6 @@ pub(super) struct Big {
 }
 
 /// The values of staged rows: which columns of a batch they are.
-#[derive(Default)]
 pub(super) struct Carried {
     /// What the keys are, for messages.
     pub(super) key_type: KeyType,
@@ -74,6 +73,11 @@ pub(super) struct Carried {
 }
 
 impl Carried {
+    /// Of rows that are nothing but the ids of keys.
+    pub(super) fn of_ids() -> Self {
+        Self { key_type: KeyType::UniqueIdentifier, columns: Vec::new() }
+    }
+
     /// Those of large values that the target takes: their place in the staging table, and their name.
     pub(super) fn large<'c>(
         &'c self,
@@ -310,7 +314,7 @@ pub(super) fn ask_of_keys(
     mut each: impl FnMut(Guid, &RowFields<'_>) -> Result<()>,
 ) -> Result<()> {
     let staged = latest(keys.iter().map(|key| (*key, crate::backend::compatibility::oldest_version())), None);
-    let carried = Carried::default();
+    let carried = Carried::of_ids();
     let rows = db.client.transact(doing, |client: &mut Client| {
         client.batch("make the staging table", &carried.create())?;
         carried.load(client, &Nothing, &staged)?;

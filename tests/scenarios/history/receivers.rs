@@ -15,7 +15,6 @@
 use super::rows::{Metadata, Row, Rows, name_of};
 use super::{History, SCOPES, scopes, seals};
 use crate::scenarios::read::id;
-use crate::scenarios::world::Keys;
 use crate::scenarios::world::{key, minute};
 use blobdelta::bundle::{Bundle, Container, places};
 use blobdelta::error::{Error, Kind, Result};
@@ -161,7 +160,7 @@ impl History {
         let table = TableName::new(database, "dbo", &source.table).unwrap();
         let all = target.columns(&table).unwrap();
         // The key of a row is its path where trees are kept by the parent's key.
-        let path = if self.world.keys == Keys::Parents { "stream_id" } else { "path_locator" };
+        let path = if self.world.keys.is_by_parent() { "stream_id" } else { "path_locator" };
         let wanted = ["stream_id", "file_stream", "DeltaModifiedOn", "DeltaParentKey", path, "name"];
         let columns: Vec<_> =
             wanted.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
@@ -316,7 +315,7 @@ impl Received<'_> {
             found.is_none_or(|found| {
                 found.bytes.as_ref() != bytes
                     || found.modified != modified.map(minute)
-                    || (world.keys != Keys::Parents && found.path != world.path_of(number))
+                    || (!world.keys.is_by_parent() && found.path != world.path_of(number))
             })
         };
         let number_of = |finding: &Difference| u32::from_be_bytes(finding.key.as_bytes()[12..].try_into().unwrap());
