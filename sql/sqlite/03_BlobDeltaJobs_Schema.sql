@@ -58,6 +58,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     AcceptedAbsentPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedAbsentPercent BETWEEN 0 AND 100),
     AcceptedOrphanPercent   INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
     MetadataFilter          TEXT NULL,
+    -- Which rows of the metadata count as deleted, in the same form.
+    DeletedWhen             TEXT NULL,
     AcceptedLeftPercent     INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedLeftPercent BETWEEN 0 AND 100),
     AcceptedStandingPercent INTEGER NOT NULL DEFAULT 50 CHECK (AcceptedStandingPercent BETWEEN 0 AND 100),
     SchemaDrift             TEXT NOT NULL DEFAULT 'Carry' CHECK (SchemaDrift IN ('Carry', 'Refuse')),

@@ -1,7 +1,7 @@
 -- name: needed_ancestors
--- Rules 7 and 17: ancestors out of this scope that its receivers need and no window of it brings: each comes once, and what
--- lies above it with it. Needed is what stands in the source above a row that is in scope, or that was handed out and is not in
--- "#Left" to leave.
+-- Rules 7 and 17: ancestors out of this scope, or deleted by DeletedWhen, that its receivers need and no window of it brings:
+-- each comes once, and what lies above it with it. Needed is what stands in the source above a row that is in scope, or that was handed out and is not in
+-- "#Left" to leave. A row that is deleted by DeletedWhen needs nothing above it, unless one below it does.
 INSERT INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt)
 WITH
 Candidate (stream_id, IsNew) AS (
@@ -65,6 +65,10 @@ Needed (stream_id) AS (
                         WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                     )
                     AND {ToId(}c.{KeyColumn}{)ToId} NOT IN (SELECT l.stream_id FROM "#Left" AS l WHERE NOT l.Stays)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM {MetadataTable} AS m
+                        WHERE m.{MetadataIdColumn} = c.{KeyColumn} AND {InScopeOrDeleted} AND {IsDeleted}
+                    )
                 )
                 -- It holds what lies above the rows below it.
                 OR (NOT n.IsNew AND ({ToId(}c.{KeyColumn}{)ToId} IS @ExcludedStreamId OR EXISTS (

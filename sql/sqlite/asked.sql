@@ -70,6 +70,19 @@ WHERE RunId = @RunId AND TableName = @TableName AND stream_id IN (
         AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope})
 );
 
+-- name: asked_deletions
+-- Rule 5: keys that were asked for and that this slice tells to be deleted by DeletedWhen. They stand in this queue as settled.
+INSERT INTO BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, Processed, CreatedAt, IsPending)
+SELECT @RunId, @TableName, p.stream_id, 1, @Now, 1
+FROM BlobDeltaPendingKey AS p
+CROSS JOIN {SliceSchema}.BlobDeltaDeletion AS d ON d.TableName = @TableName AND d.stream_id = p.stream_id
+WHERE p.TableName = @TableName AND p.Scope = @Scope AND d.Reason = 'Deleted'
+    AND EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+    )
+ON CONFLICT (RunId, TableName, stream_id) DO UPDATE SET IsPending = 1;
+
 -- name: note_without_metadata
 -- Keys of a queue that somebody asked for without metadata.
 UPDATE {Queue} SET IsPending = 2 WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND stream_id IN (

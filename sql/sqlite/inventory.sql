@@ -31,39 +31,51 @@ SELECT max(LastHighWaterModifiedOn) FROM (
     WHERE TableName = ?1 AND BusinessUnitId = ?2)
 
 -- name: remains
--- What is left of the key ?2 of the table ?1: its row, its greatest stamp in whatever scope, whether the runs of the scope
+-- What is left of the key @Key of the table @TableName: its row, its greatest stamp in whatever scope, whether the runs of the scope
 -- know that they handed it out, and the latest that is logged, and that the next run of the scope tells: of its deletion,
--- and of its leaving; and the latest leaving that was told. A run of the business unit ?3 tells deletions of what it handed out alone; all units are not asked.
--- ?4 is the scope as text, ?5 the latest time that a run would tell.
+-- and of its leaving; and the latest leaving that was told. A run of the business unit @BusinessUnitId tells deletions of what it handed out alone; all units are not asked.
+-- @Latest is the latest time that a run would tell. Last come whether the key is deleted by DeletedWhen, by which stamp, and whether it
+-- was asked for.
 SELECT
-    EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}?2{)ToKey}),
-    (SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}?2{)ToKey}),
-    ?3 IS NULL OR EXISTS (
-        SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
+    EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}@Key{)ToKey}),
+    (SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}@Key{)ToKey}),
+    @BusinessUnitId IS NULL OR EXISTS (
+        SELECT 1 FROM BlobDeltaShippedKey AS k WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = @Key
     ),
     (
         SELECT max(d.DeletedOn) FROM BlobDeltaDeletionLog AS d
-        WHERE d.TableName = ?1 AND d.stream_id = ?2 AND d.Reason = 'Deleted' AND d.DeletedOn <= ?5
-            AND (?3 IS NULL OR EXISTS (
+        WHERE d.TableName = @TableName AND d.stream_id = @Key AND d.Reason = 'Deleted' AND d.DeletedOn <= @Latest
+            AND (@BusinessUnitId IS NULL OR EXISTS (
                 SELECT 1 FROM BlobDeltaShippedKey AS k
-                WHERE k.TableName = ?1 AND k.Scope = ?4 AND k.stream_id = ?2
+                WHERE k.TableName = @TableName AND k.Scope = @Scope AND k.stream_id = @Key
             ))
             AND NOT EXISTS (
                 SELECT 1 FROM BlobDeltaReportedDeletion AS t
-                WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn
+                WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = @Key AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn
             )
     ),
     (
         SELECT max(d.DeletedOn) FROM BlobDeltaDeletionLog AS d
-        WHERE d.TableName = ?1 AND d.stream_id = ?2 AND d.Reason = 'LeftScope' AND d.BusinessUnit IS ?3 AND d.DeletedOn <= ?5
+        WHERE d.TableName = @TableName AND d.stream_id = @Key AND d.Reason = 'LeftScope' AND d.BusinessUnit IS @BusinessUnitId AND d.DeletedOn <= @Latest
             AND NOT EXISTS (
                 SELECT 1 FROM BlobDeltaReportedDeletion AS t
-                WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn
+                WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = @Key AND t.IsDeletion = 0 AND t.DeletedOn >= d.DeletedOn
             )
     ),
     (
         SELECT max(t.DeletedOn) FROM BlobDeltaReportedDeletion AS t
-        WHERE t.TableName = ?1 AND t.Scope = ?4 AND t.stream_id = ?2 AND t.IsDeletion = 0
+        WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = @Key AND t.IsDeletion = 0
+    ),
+    EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}@Key{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+    ),
+    (
+        SELECT max({ModifiedOn}) FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} = {ToKey(}@Key{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+    ),
+    EXISTS (
+        SELECT 1 FROM BlobDeltaPendingKey AS p
+        WHERE p.TableName = @TableName AND p.Scope IN ('', @Scope) AND p.stream_id = @Key
     );
 
 -- name: parents

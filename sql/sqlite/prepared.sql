@@ -64,7 +64,8 @@ LIMIT @BatchSize;
 
 -- name: batch_states
 -- How each key of the batch ended: Copied; HeldBack (re-stamped to the window's end or later; one that was held back
--- before, to a day after the run's start or later, rule 27);
+-- before, to a day after the run's start or later, rule 27; or deleted by DeletedWhen since it was queued: the next run
+-- tells that);
 -- Moved (it is a child now, and step 3 takes it); Absent (metadata in scope, but no such row in
 -- the source); Gone (neither, or out of scope now). NULL: the template left it out, which is an
 -- error of the template.
@@ -72,8 +73,12 @@ UPDATE "#Batch" AS b SET State = CASE
     WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) THEN 'Copied'
     WHEN (
         SELECT max({ModifiedOn}) FROM {MetadataTable} AS m
-        WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScope}
+        WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScopeOrDeleted}
     ) >= iif(b.WasHeldBack, @Latest, @WindowEnd) THEN 'HeldBack'
+    WHEN EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} = {ToKey(}b.stream_id{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+    ) THEN 'HeldBack'
     WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}b.stream_id{)ToKey}) THEN
         CASE
             WHEN EXISTS (

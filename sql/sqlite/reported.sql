@@ -1,6 +1,6 @@
 -- name: reported
 -- Rule 6: keys with a metadata row in the window that no run of this scope takes. A key that has
--- another row in scope is taken, and not counted as out of scope, without business unit or left out by the table's
+-- another row in scope is taken, or deleted by DeletedWhen, and not counted as out of scope, without business unit or left out by the table's
 -- filter; one that the filter leaves out counts as that where its unit is in scope. An excluded key is counted as nothing else.
 -- Stamps in the future, missing ones and logged deletions are counted over the whole table.
 -- Each count begins at what it counts, which is rare, and not at the keys of the window.
@@ -8,7 +8,7 @@ WITH
 Outside AS (
     SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, max({BusinessUnit} IS NOT NULL) AS HasBusinessUnit
     FROM {MetadataTable} AS m
-    WHERE @BusinessUnitId IS NULL AND {MetadataFilter} AND NOT {InScope}
+    WHERE @BusinessUnitId IS NULL AND {MetadataFilter} AND NOT {InScopeOrDeleted}
         AND {InWindow}
     GROUP BY m.{MetadataIdColumn}
 ),
@@ -17,7 +17,7 @@ Untaken AS (
     FROM Outside AS o
     WHERE NOT EXISTS (
         SELECT 1 FROM {MetadataTable} AS m
-        WHERE m.{MetadataIdColumn} IS {ToKey(}o.stream_id{)ToKey} AND {InScope}
+        WHERE m.{MetadataIdColumn} IS {ToKey(}o.stream_id{)ToKey} AND {InScopeOrDeleted}
             AND {InWindow}
     )
 ),
@@ -36,7 +36,7 @@ Filtered AS (
 Future AS (
     SELECT DISTINCT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id
     FROM {MetadataTable} AS m
-    WHERE {FromRunStart} AND {InScope}
+    WHERE {FromRunStart} AND {InScopeOrDeleted}
         AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
 )
 SELECT
@@ -46,14 +46,14 @@ SELECT
         SELECT count(*) FROM Excluded AS x
         WHERE EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = {ToKey(}x.stream_id{)ToKey} AND {InScope}
+            WHERE m.{MetadataIdColumn} = {ToKey(}x.stream_id{)ToKey} AND {InScopeOrDeleted}
                 AND {InWindow}
         )
     ) AS Excluded,
     (SELECT count(*) FROM Future AS f) AS Future,
     (
         SELECT count(*) FROM {MetadataTable} AS m
-        WHERE {WithoutStamp} AND {InScope}
+        WHERE {WithoutStamp} AND {InScopeOrDeleted}
             AND NOT EXISTS (SELECT 1 FROM Excluded AS x WHERE x.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId})
     ) AS WithoutStamp,
     (SELECT count(*) FROM BlobDeltaDeletionLog AS d WHERE d.TableName = @TableName AND d.Reason = 'Deleted') AS LoggedDeletions,
@@ -70,7 +70,7 @@ SELECT
         SELECT count(*) FROM Filtered AS f
         WHERE NOT EXISTS (
             SELECT 1 FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScope}
+            WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScopeOrDeleted}
                 AND {InWindow}
         )
     ) AS Filtered;
@@ -158,7 +158,9 @@ SELECT
         ELSE 0
     END,
     coalesce(sum(
-        NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}h.stream_id{)ToKey} AND {InScope})
+        NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}h.stream_id{)ToKey} AND {InScopeOrDeleted}
+        )
         AND (
             EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}h.stream_id{)ToKey})
             OR h.stream_id IN (SELECT l.stream_id FROM Logged AS l)
@@ -208,6 +210,68 @@ SELECT
     ), 0)
 FROM {SliceSchema}.BlobDeltaDeletion AS d
 WHERE d.TableName = @TableName AND d.Reason = 'Deleted';
+
+-- name: flagged
+-- Rules 3, 4 and 5 of keys that are deleted by DeletedWhen: a tombstone for each whose stamp lies in the window, for those that the
+-- last completed run held back, if they would be held back again, and for those that were asked for. What the log says of
+-- such a key counts where it is later. An excluded key is told as little as its rows are.
+INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+WITH
+Candidate (stream_id, WasHeldBack, IsPending) AS (
+    SELECT stream_id, max(WasHeldBack), max(IsPending)
+    FROM (
+        SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, 0 AS WasHeldBack, 0 AS IsPending
+        FROM {MetadataTable} AS m
+        WHERE {InWindow} AND {InScopeOrDeleted} AND {IsDeleted}
+        UNION ALL
+        SELECT h.stream_id, 1, 0
+        FROM BlobDeltaHeldBackKey AS h
+        WHERE h.RunId = @PreviousRunId AND h.TableName = @TableName
+        UNION ALL
+        SELECT p.stream_id, 0, 1
+        FROM BlobDeltaPendingKey AS p
+        WHERE p.TableName = @TableName AND p.Scope = @Scope
+    )
+    WHERE stream_id IS NOT @ExcludedStreamId
+        AND stream_id NOT IN (SELECT e.stream_id FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName)
+    GROUP BY stream_id
+),
+Flagged AS (
+    SELECT c.*, max({ModifiedOn}) AS DeletedOn, {BusinessUnit} AS BusinessUnit
+    FROM Candidate AS c
+    CROSS JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}c.stream_id{)ToKey}
+    WHERE {InScopeOrDeleted} AND {IsDeleted}
+    GROUP BY c.stream_id
+)
+SELECT @TableName, f.stream_id, f.DeletedOn, f.BusinessUnit, @Now, 'Deleted'
+FROM Flagged AS f
+WHERE
+    CASE
+        WHEN f.DeletedOn < @WindowEnd THEN f.DeletedOn >= @WindowStart OR f.IsPending OR f.WasHeldBack
+        ELSE f.WasHeldBack AND f.DeletedOn < @RunStart
+    END
+ON CONFLICT (TableName, stream_id) DO UPDATE SET
+    DeletedOn = excluded.DeletedOn, BusinessUnit = excluded.BusinessUnit, LoggedAt = excluded.LoggedAt, Reason = 'Deleted'
+WHERE excluded.DeletedOn >= DeletedOn;
+
+-- name: suspect_flagged
+-- Rule 21: keys that this slice tells to be deleted by DeletedWhen, and that no run of the scope told before.
+SELECT count(*)
+FROM {SliceSchema}.BlobDeltaDeletion AS d
+WHERE d.TableName = @TableName AND d.Reason = 'Deleted'
+    AND EXISTS (
+        SELECT 1 FROM {MetadataTable} AS m
+        WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM BlobDeltaReportedDeletion AS t
+        WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
+            AND t.IsDeletion AND t.DeletedOn >= d.DeletedOn AND t.RunId <> @RunId
+    );
+
+-- name: still_there
+-- Rule 21: rows of the metadata in scope, at most so many.
+SELECT count(*) FROM (SELECT 1 FROM {MetadataTable} AS m WHERE {InScope} LIMIT @Limit);
 
 -- name: sample_absent
 -- Rule 21: the keys that were stamped last, and those of them that have no row.

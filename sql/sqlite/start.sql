@@ -14,11 +14,11 @@ SELECT t.RunId FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.Run
 WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.RunStartedAt DESC, t.RunId DESC LIMIT 1
 
 -- name: held_back
--- Rule 4: the keys that are stamped between the window's end and the run's start.
+-- Rule 4: the keys that are stamped between the window's end and the run's start, deleted by DeletedWhen or not.
 INSERT OR IGNORE INTO BlobDeltaHeldBackKey (RunId, TableName, stream_id)
 SELECT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
 FROM {MetadataTable} AS m
-WHERE {InBuffer} AND {InScope}
+WHERE {InBuffer} AND {InScopeOrDeleted}
     AND {ToId(}m.{MetadataIdColumn}{)ToId} IS NOT @ExcludedStreamId
     AND NOT EXISTS (
         SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}

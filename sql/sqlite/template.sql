@@ -1,5 +1,13 @@
 -- name: in_units
-(EXISTS (SELECT 1 FROM {Units} AS u WHERE u.{Id} = m.{Unit}) AND (@BusinessUnitId IS NULL OR m.{Unit} = @BusinessUnitId))
+(EXISTS (SELECT 1 FROM {Units} AS u WHERE u.{Id} = {Unit}) AND (@BusinessUnitId IS NULL OR {Unit} = @BusinessUnitId))
+
+-- name: is_deleted
+-- Whether the key of a row of the metadata AS m is deleted by DeletedWhen: as the row of this key, in scope, has it whose
+-- stamp counts. Of several with this stamp one that is deleted counts, as a tombstone wins a tie.
+(coalesce((
+    SELECT CASE WHEN {Condition} THEN 1 ELSE 0 END AS IsDeleted FROM {MetadataTable} AS w
+    WHERE w.{Id} = m.{Id} AND {InUnits} AND {Filter} ORDER BY {Stamp} DESC, IsDeleted DESC LIMIT 1
+), 0) = 1)
 
 -- name: of_metadata
 -- A column of the metadata that comes along with the row s, of the metadata row whose stamp counts: in scope, and of the unit

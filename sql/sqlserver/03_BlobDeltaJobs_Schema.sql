@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 19.
+-- 03: the job database BlobDeltaJobs. Version 20.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -32,14 +32,14 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
 GO
 -- Nothing was released before this version, so there is no way from one to it. NOEXEC keeps a client that goes on after an
 -- error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 19)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 20)
 BEGIN
     RAISERROR (N'This job database is from before the first release, and is not upgraded. Give it another name, and deploy anew.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 19)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 20)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -134,8 +134,10 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
         AcceptedOrphanPercent   int NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_AcceptedOrphanPercent DEFAULT 50
             CONSTRAINT CK_BlobDeltaTableConfig_AcceptedOrphanPercent CHECK (AcceptedOrphanPercent BETWEEN 0 AND 100),
-        -- Column=value[,value...]: which rows of the metadata count. NULL: all of them.
+        -- Column=value[,value...], or Column IS NOT NULL: which rows of the metadata count. NULL: all of them.
         MetadataFilter          nvarchar(2000) NULL,
+        -- Which of them count as deleted, in the same form. NULL: none.
+        DeletedWhen             nvarchar(2000) NULL,
         AcceptedLeftPercent     int NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_AcceptedLeftPercent DEFAULT 50
             CONSTRAINT CK_BlobDeltaTableConfig_AcceptedLeftPercent CHECK (AcceptedLeftPercent BETWEEN 0 AND 100),
@@ -681,16 +683,17 @@ BEGIN
 END');
 GO
 -- SQL for the stamp in a column as a datetime2 in the clock of the table, or for a condition on it: @How is value, since or
--- before, @Time a parameter. A datetimeoffset is the instant that it is, a date the last microsecond of its day; one of today is
+-- before, @Time a parameter; or order, by which the rows of one key are ordered: the value with no regard to today. A datetimeoffset is the instant that it is, a date the last microsecond of its day; one of today is
 -- the last before the run's start, for its row may still be deleted today. Conditions leave the column as it is, so that an index
 -- over it serves them.
 IF OBJECT_ID(N'dbo.ufn_BlobDelta_StampSql', N'FN') IS NULL
     EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_StampSql(@Column nvarchar(300), @Type nvarchar(128), @How nvarchar(10), @Time nvarchar(20)) RETURNS nvarchar(1000) AS
 BEGIN
     RETURN CASE
-        WHEN @How = N''value'' AND @Type = N''datetimeoffset'' THEN N''CONVERT(datetime2(7), SWITCHOFFSET('' + @Column + N'', ''''+00:00''''))''
+        WHEN @How IN (N''value'', N''order'') AND @Type = N''datetimeoffset'' THEN N''CONVERT(datetime2(7), SWITCHOFFSET('' + @Column + N'', ''''+00:00''''))''
         WHEN @How = N''value'' AND @Type = N''date'' THEN N''CASE WHEN '' + @Column + N'' = CONVERT(date, @RunStart) THEN DATEADD(microsecond, -1, @RunStart) ELSE DATEADD(microsecond, 999999, DATEADD(second, 86399, CONVERT(datetime2(7), '' + @Column + N''))) END''
-        WHEN @How = N''value'' THEN @Column
+        WHEN @How = N''order'' AND @Type = N''date'' THEN N''DATEADD(microsecond, 999999, DATEADD(second, 86399, CONVERT(datetime2(7), '' + @Column + N'')))''
+        WHEN @How IN (N''value'', N''order'') THEN @Column
         WHEN @Type = N''datetimeoffset'' THEN @Column + CASE @How WHEN N''since'' THEN N'' >= '' ELSE N'' < '' END + N''TODATETIMEOFFSET('' + @Time + N'', ''''+00:00'''')''
         WHEN @Type = N''date'' AND @Time = N''@RunStart'' THEN @Column + CASE @How WHEN N''since'' THEN N'' > '' ELSE N'' <= '' END + N''CONVERT(date, @RunStart)''
         WHEN @Type = N''date'' THEN @Column + CASE @How WHEN N''since'' THEN N'' >= '' ELSE N'' < '' END + N''CONVERT(date, '' + @Time + N'')''
@@ -1071,13 +1074,27 @@ BEGIN
     UPDATE #Value SET MetadataValue = N'(SELECT TOP (1) ' + MetadataValue + N' FROM ' + @From + N' ORDER BY ' + @Order + N')';
 END;
 GO
+-- The column that a condition on rows of the metadata names.
+IF OBJECT_ID(N'dbo.ufn_BlobDelta_ConditionColumn', N'FN') IS NULL
+    EXEC (N'CREATE FUNCTION dbo.ufn_BlobDelta_ConditionColumn(@Text nvarchar(2000)) RETURNS nvarchar(2000) AS
+BEGIN
+    RETURN LTRIM(RTRIM(CASE
+        WHEN CHARINDEX(N''='', @Text) > 0 THEN LEFT(@Text, CHARINDEX(N''='', @Text) - 1)
+        WHEN LOWER(RTRIM(@Text)) LIKE N''% is not null'' THEN LEFT(@Text, LEN(@Text) - 12)
+        ELSE @Text
+    END));
+END');
+GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ReadFilter', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ReadFilter AS RETURN 0');
 GO
--- What a MetadataFilter says of a row of the metadata table, AS m, as a condition: Column=value[,value...]. A value
--- with a comma, a quote or blanks at its ends stands in single quotes, and a single quote in it is doubled. The
--- column is spelled as in the catalog (#Column of the caller), and a value is a literal of its type. No SQL.
+-- What @Setting, a MetadataFilter or DeletedWhen, says of a row of the metadata table, AS @Alias, as a condition:
+-- Column=value[,value...], or Column IS NOT NULL. A value with a comma, a quote or blanks at its ends stands in single quotes,
+-- and a single quote in it is doubled. The column is spelled as in the catalog (#Column of the caller), and a value is a
+-- literal of its type. No SQL.
 ALTER PROCEDURE dbo.usp_BlobDelta_ReadFilter
+    @Setting nvarchar(20),
     @FilterText nvarchar(2000),
+    @Alias nvarchar(1),
     @Condition nvarchar(4000) OUTPUT
 AS
 BEGIN
@@ -1085,23 +1102,31 @@ BEGIN
     SET XACT_ABORT ON;
     DECLARE @Message nvarchar(2000), @Rest nvarchar(2000), @At int, @Asked nvarchar(2000), @Column nvarchar(128), @TypeName nvarchar(128),
         @MaxLength int, @Length int, @Type nvarchar(200), @IsText bit, @Value nvarchar(2000), @IsQuoted bit, @More bit = 1, @Fits bit,
-        @Sql nvarchar(max), @Values nvarchar(max) = N'';
+        @Sql nvarchar(max), @Values nvarchar(max) = N'', @IsAny bit,
+        @Advice nvarchar(200) = N'write Column=value[,value...], values with commas or quotes in single quotes, or Column IS NOT NULL';
     SET @Condition = N'(1 = 1)';
     IF @FilterText IS NULL RETURN 0;
     SET @At = CHARINDEX(N'=', @FilterText);
-    IF @At = 0
+    SET @Asked = dbo.ufn_BlobDelta_ConditionColumn(@FilterText);
+    SET @IsAny = CASE WHEN @At = 0 AND LEN(@Asked) < LEN(LTRIM(@FilterText)) AND LOWER(RTRIM(@FilterText)) LIKE N'% is not null' THEN 1 ELSE 0 END;
+    IF @At = 0 AND @IsAny = 0
         SET @Message = N'has no equals sign';
     ELSE
     BEGIN
-        SET @Asked = LTRIM(RTRIM(SUBSTRING(@FilterText, 1, @At - 1)));
         SELECT @Column = MAX(Name), @TypeName = MAX(TypeName), @MaxLength = MAX(MaxLength)
         FROM #Column WHERE Role = N'Metadata' AND LOWER(Name) = LOWER(@Asked);
         IF @Column IS NULL
-            SET @Message = CONCAT(N'names the column ', @Asked, N', which the metadata table does not have');
+            SELECT @Message = CONCAT(N'names the column ', @Asked, N', which the metadata table does not have'),
+                @Advice = CONCAT(N'correct ', @Setting, N', or leave it empty (blobdelta table set)');
+        ELSE IF @IsAny = 1
+        BEGIN
+            SET @Condition = CONCAT(N'(', @Alias, N'.', QUOTENAME(@Column), N' IS NOT NULL)');
+            RETURN 0;
+        END;
         ELSE IF @MaxLength = -1 OR @TypeName NOT IN (N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'uniqueidentifier',
             N'char', N'varchar', N'nchar', N'nvarchar')
             SET @Message = CONCAT(N'is of the column ', @Column, N', ', @TypeName,
-                N'; it can be of whole numbers, bit, texts with a length and uniqueidentifier');
+                N'; values can be of whole numbers, bit, texts with a length and uniqueidentifier');
     END;
     SET @IsText = CASE WHEN @TypeName IN (N'char', N'varchar', N'nchar', N'nvarchar') THEN 1 ELSE 0 END;
     SET @Length = CASE WHEN @TypeName IN (N'nchar', N'nvarchar') THEN @MaxLength / 2 ELSE @MaxLength END;
@@ -1165,11 +1190,10 @@ BEGIN
     IF LEN(@Values) > 3800 SET @Message = N'has too many values';
     IF @Message IS NOT NULL
     BEGIN
-        SET @Message = CONCAT(N'the MetadataFilter ', REPLACE(@Message, N'%', N'%%'),
-            N'; write Column=value[,value...], values with commas or quotes in single quotes');
+        SET @Message = CONCAT(N'the ', @Setting, N' ', REPLACE(@Message, N'%', N'%%'), N'; ', @Advice);
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
-    SET @Condition = CONCAT(N'(m.', QUOTENAME(@Column), N' IN (', @Values, N'))');
+    SET @Condition = CONCAT(N'(', @Alias, N'.', QUOTENAME(@Column), N' IN (', @Values, N'))');
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ListHidden', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ListHidden AS RETURN 0');
@@ -1238,7 +1262,7 @@ BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Message nvarchar(2000), @Role nvarchar(20), @Db nvarchar(128), @Schema nvarchar(128), @Table nvarchar(128), @Nth int = 1,
-        @Name nvarchar(700), @Kind nvarchar(20), @Names nvarchar(1000), @Accepted nvarchar(4000), @Along nvarchar(max), @Filter nvarchar(2000);
+        @Name nvarchar(700), @Kind nvarchar(20), @Names nvarchar(1000), @Accepted nvarchar(4000), @Along nvarchar(max), @Filter nvarchar(2000), @Deleted nvarchar(2000);
     CREATE TABLE #Hidden (
         Role nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL, Name nvarchar(700) COLLATE DATABASE_DEFAULT NOT NULL,
         ColumnName nvarchar(128) COLLATE DATABASE_DEFAULT NULL, Kind nvarchar(20) COLLATE DATABASE_DEFAULT NOT NULL
@@ -1257,15 +1281,16 @@ BEGIN
     END;
     IF NOT EXISTS (SELECT 1 FROM #Hidden) RETURN 0;
     -- Of metadata and units a few columns are read, of the source all. What comes along of the metadata may be accepted as what is the source's own.
-    SELECT @Along = CONCAT(N',', LOWER(REPLACE(MetadataColumns, N', ', N',')), N','), @Filter = LOWER(LTRIM(RTRIM(LEFT(MetadataFilter, CHARINDEX(N'=', MetadataFilter + N'=') - 1))))
+    SELECT @Along = CONCAT(N',', LOWER(REPLACE(MetadataColumns, N', ', N',')), N','),
+        @Filter = LOWER(COALESCE(dbo.ufn_BlobDelta_ConditionColumn(MetadataFilter), N'')), @Deleted = LOWER(COALESCE(dbo.ufn_BlobDelta_ConditionColumn(DeletedWhen), N''))
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     UPDATE #Hidden SET Role = N'Along'
     WHERE Role = N'Metadata' AND (CHARINDEX(N',' + LOWER(QUOTENAME(ColumnName)) + N',', @Along) > 0 OR CHARINDEX(N',' + LOWER(ColumnName) + N',', @Along) > 0)
-        AND LOWER(ColumnName) <> COALESCE(@Filter, N'');
+        AND LOWER(ColumnName) NOT IN (@Filter, @Deleted);
     DELETE h FROM #Hidden AS h INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = @TableName
     WHERE h.ColumnName IS NOT NULL AND (
         (h.Role = N'Metadata' AND h.ColumnName NOT IN (c.MetadataIdColumn, c.MetadataModifiedOnCol, COALESCE(c.MetadataCreatedOnCol, N''), COALESCE(c.MetadataBusinessUnitCol, N''))
-            AND LOWER(h.ColumnName) <> COALESCE(@Filter, N''))
+            AND LOWER(h.ColumnName) NOT IN (@Filter, @Deleted))
         OR (h.Role = N'Unit' AND h.ColumnName <> COALESCE(c.BusinessUnitIdColumn, N''))
     );
     SET @Name = (
@@ -1327,6 +1352,7 @@ BEGIN
         @TargetColumns nvarchar(max), @SourceColumns nvarchar(max), @AncestorColumns nvarchar(max), @RowBytes nvarchar(max) = N'0', @Ordinal int,
         @Quoted nvarchar(300), @IsLarge bit, @Sql nvarchar(max), @FilterText nvarchar(2000), @Filter nvarchar(4000),
         @Kind nvarchar(20), @HadKind nvarchar(20), @InUnits nvarchar(max), @InScope nvarchar(max), @From nvarchar(max), @OrderBy nvarchar(2000),
+        @InScopeOrDeleted nvarchar(max), @IsDeleted nvarchar(max), @DeletedText nvarchar(2000), @Deleted nvarchar(4000), @OfW nvarchar(max), @WithDeletions bit,
         @Value nvarchar(max);
     DELETE FROM #Column;
     DELETE FROM #Placeholder;
@@ -1338,7 +1364,8 @@ BEGIN
         @KeyColumn = KeyColumn, @PathColumn = PathColumn, @ParentPathColumn = ParentPathColumn,
         @MetadataIdColumn = MetadataIdColumn, @MetadataModifiedOnCol = MetadataModifiedOnCol, @MetadataCreatedOnCol = MetadataCreatedOnCol,
         @MetadataBusinessUnitCol = MetadataBusinessUnitCol, @BusinessUnitIdColumn = BusinessUnitIdColumn,
-        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc, @FilterText = MetadataFilter, @HadKind = KeyType
+        @SafetyBufferMinutes = SafetyBufferMinutes, @IsUtc = ModifiedOnIsUtc, @FilterText = MetadataFilter, @HadKind = KeyType,
+        @DeletedText = DeletedWhen, @WithDeletions = IncludeDeletions
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     IF @SourceName IS NULL
     BEGIN
@@ -1348,6 +1375,16 @@ BEGIN
     IF @IsUtc = 0 AND @SafetyBufferMinutes < 120
     BEGIN
         SET @Message = CONCAT(@TableName, N': a table in local time needs SafetyBufferMinutes of 120 at least, because one hour of a year comes twice');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    IF LOWER(@MetadataCreatedOnCol) = LOWER(@MetadataModifiedOnCol)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': MetadataCreatedOnCol is ', @MetadataCreatedOnCol, N', which is MetadataModifiedOnCol; name the column that counts where the other one is NULL, or leave it empty (blobdelta table set)');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    IF @DeletedText IS NOT NULL AND @WithDeletions = 0
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': DeletedWhen says which rows are deleted, and IncludeDeletions=0 that no deletion is shipped; set IncludeDeletions=1, or leave DeletedWhen empty (blobdelta table set)');
         EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
     END;
     IF (@PathColumn IS NULL AND @ParentPathColumn IS NOT NULL)
@@ -1438,14 +1475,23 @@ BEGIN
     END;
     EXEC dbo.usp_BlobDelta_AddMetadataColumns @TableName;
     EXEC dbo.usp_BlobDelta_DropExcluded @TableName;
-    EXEC dbo.usp_BlobDelta_ReadFilter @FilterText = @FilterText, @Condition = @Filter OUTPUT;
+    EXEC dbo.usp_BlobDelta_ReadFilter N'MetadataFilter', @FilterText, N'w', @OfW OUTPUT;
+    EXEC dbo.usp_BlobDelta_ReadFilter N'MetadataFilter', @FilterText, N'm', @Filter OUTPUT;
+    EXEC dbo.usp_BlobDelta_ReadFilter N'DeletedWhen', @DeletedText, N'w', @Deleted OUTPUT;
     EXEC dbo.usp_BlobDelta_CheckHidden @TableName;
-    SET @InUnits = CASE
-        WHEN @MetadataBusinessUnitCol IS NULL THEN N'(@BusinessUnitId IS NULL)'
-        ELSE N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = m.'
-            + QUOTENAME(@MetadataBusinessUnitCol) + N') AND (@BusinessUnitId IS NULL OR m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = @BusinessUnitId))'
-    END;
-    SET @InScope = N'(' + @InUnits + N' AND ' + @Filter + N')';
+    SET @Quoted = QUOTENAME(@MetadataBusinessUnitCol);
+    SET @InUnits = N'(EXISTS (SELECT 1 FROM ' + @UnitTable + N' AS u WHERE u.' + QUOTENAME(@BusinessUnitIdColumn) + N' = ';
+    SET @OfW = COALESCE(@InUnits + N'w.' + @Quoted + N') AND (@BusinessUnitId IS NULL OR w.' + @Quoted + N' = @BusinessUnitId))', N'(@BusinessUnitId IS NULL)') + N' AND ' + @OfW;
+    SET @InUnits = COALESCE(@InUnits + N'm.' + @Quoted + N') AND (@BusinessUnitId IS NULL OR m.' + @Quoted + N' = @BusinessUnitId))', N'(@BusinessUnitId IS NULL)');
+    SET @InScopeOrDeleted = N'(' + @InUnits + N' AND ' + @Filter + N')';
+    -- By the row of a key, in scope, whose stamp counts; of several with this stamp by one that is deleted, as a tombstone wins a tie.
+    SELECT @Modified = N'w.' + QUOTENAME(@MetadataModifiedOnCol), @Created = N'w.' + QUOTENAME(@MetadataCreatedOnCol), @Quoted = QUOTENAME(@MetadataIdColumn);
+    SET @Stamp = dbo.ufn_BlobDelta_StampSql(@Modified, @ModifiedOnType, N'order', NULL);
+    SET @Stamp = COALESCE(N'COALESCE(' + @Stamp + N', ' + dbo.ufn_BlobDelta_StampSql(@Created, @CreatedOnType, N'order', NULL) + N')', @Stamp);
+    IF @DeletedText IS NOT NULL
+        SET @IsDeleted = N'(COALESCE((SELECT TOP (1) CASE WHEN ' + @Deleted + N' THEN 1 ELSE 0 END AS IsDeleted FROM ' + @MetadataTable + N' AS w WHERE w.' + @Quoted
+            + N' = m.' + @Quoted + N' AND ' + @OfW + N' ORDER BY ' + @Stamp + N' DESC, IsDeleted DESC), 0) = 1)';
+    SET @InScope = COALESCE(N'(' + @InScopeOrDeleted + N' AND NOT ' + @IsDeleted + N')', @InScopeOrDeleted);
     CREATE TABLE #Value (Name nvarchar(128) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, MetadataValue nvarchar(max) COLLATE DATABASE_DEFAULT NOT NULL);
     SET @From = @MetadataTable + N' AS m WHERE m.' + QUOTENAME(@MetadataIdColumn) + N' = s.' + QUOTENAME(@KeyColumn) + N' AND ' + @InScope
         + COALESCE(N' AND m.' + QUOTENAME(@MetadataBusinessUnitCol) + N' = f.BusinessUnit', N'');
@@ -1548,7 +1594,7 @@ BEGIN
         (N'MetadataBusinessUnitCol', QUOTENAME(@MetadataBusinessUnitCol)),
         (N'BusinessUnitIdColumn', QUOTENAME(@BusinessUnitIdColumn)),
         (N'BusinessUnit', COALESCE(N'm.' + QUOTENAME(@MetadataBusinessUnitCol), N'CAST(NULL AS uniqueidentifier)')),
-        (N'InScope', @InScope), (N'InUnits', @InUnits),
+        (N'InScope', @InScope), (N'InUnits', @InUnits), (N'InScopeOrDeleted', @InScopeOrDeleted), (N'IsDeleted', COALESCE(@IsDeleted, N'(0 = 1)')),
         (N'MetadataFilter', @Filter),
         (N'TargetColumns', @TargetColumns), (N'SourceColumns', @SourceColumns), (N'AncestorColumns', @AncestorColumns),
         (N'RowBytes', @RowBytes), (N'MaxDOP', CONVERT(nvarchar(10), @MaxDOP));
@@ -1623,10 +1669,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 19, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 19;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 20, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 20;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 19
+SELECT N'03_BlobDeltaJobs_Schema.sql', 20
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 24.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 25.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -22,7 +22,9 @@
 --                                  window, from its end to the run's start, from there on, before it, no stamp at all.
 --                                  {MetadataModifiedOnCol} is there only where it is the whole stamp
 --   {ParentPath} {BusinessUnit}    s.<parent path>, m.<business unit>, or a NULL where there is none
---   {InScope}                      whether a row of the metadata table, AS m, belongs to the run
+--   {InScope}                      whether a row of the metadata table, AS m, belongs to the run, and is not deleted by DeletedWhen
+--   {InScopeOrDeleted}             whether it belongs to the run, deleted or not
+--   {IsDeleted}                    whether the key of such a row is deleted by DeletedWhen
 --   {MetadataFilter}               whether such a row counts at all; part of the one before
 --   {TargetColumns} {SourceColumns} {AncestorColumns}  column lists; the last without blobs where f.IsForeign = 1
 --   {MaxDOP}                       a number
@@ -36,7 +38,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 24)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 25)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -490,8 +492,13 @@ BEGIN
         WHEN EXISTS (SELECT 1 FROM {TargetTable} AS t WHERE t.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}) THEN N''Copied''
         WHEN (
             SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m
-            WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScope}
+            WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScopeOrDeleted}
         ) >= CASE WasHeldBack WHEN 0 THEN @WindowEnd ELSE DATEADD(day, 1, @RunStart) END THEN N''HeldBack''
+        -- Deleted by DeletedWhen since it was queued: the next run tells that.
+        WHEN EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+        ) THEN N''HeldBack''
         WHEN NOT EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}#Batch.stream_id{)ToKey}) THEN
             CASE
                 WHEN EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}#Batch.stream_id{)ToKey} AND {InScope})
@@ -667,7 +674,9 @@ BEGIN
     SELECT @Of = COUNT(*), @Lost = COALESCE(SUM(h.IsLost), 0)
     FROM (
         SELECT CASE
-            WHEN NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
+            WHEN NOT EXISTS (
+                    SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScopeOrDeleted}
+                )
                 AND (
                     EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey})
                     OR EXISTS (SELECT 1 FROM #Logged AS l WHERE l.stream_id = k.stream_id)
@@ -728,6 +737,116 @@ BEGIN
             CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
         );
     END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'Flagged', 0, 0, N'
+    -- Rules 3, 4 and 5 of keys that are deleted by DeletedWhen: a tombstone for each whose stamp lies in the window, for those
+    -- that the last completed run held back, if they would be held back again, and for those that were asked for. What the log
+    -- says of such a key counts where it is later. An excluded key is told as little as its rows are.
+    CREATE TABLE #Flag (stream_id uniqueidentifier NOT NULL PRIMARY KEY, DeletedOn datetime2(7) NULL, BusinessUnit uniqueidentifier NULL);
+    INSERT INTO #Flag (stream_id, DeletedOn, BusinessUnit)
+    SELECT f.stream_id, MAX(f.ModifiedOn), MAX(CASE WHEN f.Newest = 1 THEN f.BusinessUnit END)
+    FROM (
+        SELECT
+            c.stream_id, c.WasHeldBack, c.IsPending, {ModifiedOn} AS ModifiedOn, {BusinessUnit} AS BusinessUnit,
+            ROW_NUMBER() OVER (PARTITION BY c.stream_id ORDER BY {ModifiedOn} DESC) AS Newest
+        FROM (
+            SELECT a.stream_id, MAX(a.WasHeldBack) AS WasHeldBack, MAX(a.IsPending) AS IsPending
+            FROM (
+                SELECT {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id, 0 AS WasHeldBack, 0 AS IsPending
+                FROM {MetadataTable} AS m
+                WHERE {InWindow} AND {InScopeOrDeleted} AND {IsDeleted} AND m.{MetadataIdColumn} IS NOT NULL
+                UNION ALL
+                SELECT h.stream_id, 1, 0 FROM dbo.BlobDeltaHeldBackKey AS h WHERE h.RunId = @PreviousRunId AND h.TableName = @TableName
+                UNION ALL
+                SELECT p.stream_id, 0, 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName AND p.Scope = @Scope
+            ) AS a
+            WHERE (@ExcludedStreamId IS NULL OR a.stream_id <> @ExcludedStreamId)
+                AND NOT EXISTS (
+                    SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = a.stream_id
+                )
+            GROUP BY a.stream_id
+        ) AS c
+        INNER JOIN {MetadataTable} AS m ON m.{MetadataIdColumn} = {ToKey(}c.stream_id{)ToKey}
+        WHERE {InScopeOrDeleted} AND {IsDeleted}
+    ) AS f
+    GROUP BY f.stream_id
+    HAVING (MAX(f.ModifiedOn) < @WindowEnd AND (MAX(f.ModifiedOn) >= @WindowStart OR MAX(f.IsPending) = 1 OR MAX(f.WasHeldBack) = 1))
+        OR (MAX(f.ModifiedOn) >= @WindowEnd AND MAX(f.WasHeldBack) = 1 AND MAX(f.ModifiedOn) < @RunStart)
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    UPDATE d SET DeletedOn = f.DeletedOn, BusinessUnit = f.BusinessUnit, LoggedAt = @Now, Reason = N''Deleted''
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    INNER JOIN #Flag AS f ON f.stream_id = d.stream_id
+    WHERE d.TableName = @TableName AND f.DeletedOn >= d.DeletedOn
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    INSERT INTO {SliceSchema}.BlobDeltaDeletion (TableName, stream_id, DeletedOn, BusinessUnit, LoggedAt, Reason)
+    SELECT @TableName, f.stream_id, f.DeletedOn, f.BusinessUnit, @Now, N''Deleted''
+    FROM #Flag AS f
+    WHERE NOT EXISTS (
+        SELECT 1 FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName AND d.stream_id = f.stream_id
+    )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    DROP TABLE #Flag;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'SuspectFlagged', 0, 0, N'
+    -- Rule 21. Keys that this slice tells to be deleted by DeletedWhen, and that no run of the scope told before, of all rows
+    -- of the scope. Of the rest no more is counted than decides. @Json as in SuspectLeft.
+    DECLARE @Accepted bigint = (SELECT AcceptedLeftPercent FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName),
+        @Of bigint, @Lost bigint, @Percent bigint;
+    SET @Json = NULL;
+    SELECT @Lost = COUNT(*)
+    FROM {SliceSchema}.BlobDeltaDeletion AS d
+    WHERE d.TableName = @TableName AND d.Reason = N''Deleted''
+        AND EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = {ToKey(}d.stream_id{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
+            WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = d.stream_id
+                AND t.IsDeletion = 1 AND t.DeletedOn >= d.DeletedOn AND t.RunId <> @RunId
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    IF @Lost >= 20
+    BEGIN
+        SET @Percent = @Lost * 100 / CASE WHEN @Accepted < 1 THEN 1 ELSE @Accepted END;
+        SELECT @Of = @Lost + COUNT(*)
+        FROM (SELECT TOP (@Percent) 1 AS One FROM {MetadataTable} AS m WHERE {InScope}) AS r
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
+        IF @Lost * 100 > @Of * @Accepted
+        BEGIN
+            SET @Percent = (@Lost * 100 + @Of - 1) / @Of;
+            SET @Json = CONCAT(
+                N''suspect: '', @Lost, N'' of '', @Of, N'' rows of this scope are deleted by DeletedWhen at once, and receivers would be told to delete them ('',
+                @Percent, N'' percent), and at most '', @Accepted,
+                N'' percent are accepted; see whether DeletedWhen names the column and the values of rows that are deleted; if so, they are deleted: accept that with `blobdelta table set NAME AcceptedLeftPercent='',
+                CASE WHEN @Percent > 95 THEN 100 ELSE @Percent + 5 END, N''`, then run again''
+            );
+        END;
+    END;');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'AskedDeletions', 0, 0, N'
+    -- Rule 5: keys that were asked for and that this slice tells to be deleted by DeletedWhen. They stand in this queue as settled.
+    UPDATE q SET IsPending = 1
+    FROM dbo.BlobDeltaMissingParentsQueue AS q
+    INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = q.TableName AND p.stream_id = q.stream_id
+    INNER JOIN {SliceSchema}.BlobDeltaDeletion AS d ON d.TableName = q.TableName AND d.stream_id = q.stream_id
+    WHERE q.RunId = @RunId AND q.TableName = @TableName AND p.Scope = @Scope AND d.Reason = N''Deleted''
+        AND EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = {ToKey(}q.stream_id{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    INSERT INTO dbo.BlobDeltaMissingParentsQueue (RunId, TableName, stream_id, BusinessUnit, Processed, CreatedAt, IsPending)
+    SELECT @RunId, @TableName, p.stream_id, NULL, 1, @Now, 1
+    FROM dbo.BlobDeltaPendingKey AS p
+    INNER JOIN {SliceSchema}.BlobDeltaDeletion AS d ON d.TableName = p.TableName AND d.stream_id = p.stream_id
+    WHERE p.TableName = @TableName AND p.Scope = @Scope AND d.Reason = N''Deleted''
+        AND EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScopeOrDeleted} AND {IsDeleted}
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
+            WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = p.stream_id
+        )
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftAgain', 0, 0, N'
     -- Rules 15 and 17: a run that goes back tells again what left its scope by runs that started since. What has come back
     -- is taken out again when the slice completes.
@@ -742,11 +861,11 @@ BEGIN
     GROUP BY t.stream_id
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
-    -- Rule 4: the keys that are stamped between the end of the window and the start of the run.
+    -- Rule 4: the keys that are stamped between the end of the window and the start of the run, deleted by DeletedWhen or not.
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
     SELECT DISTINCT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
     FROM {MetadataTable} AS m
-    WHERE {InBuffer} AND {InScope}
+    WHERE {InBuffer} AND {InScopeOrDeleted}
         AND m.{MetadataIdColumn} IS NOT NULL
         AND (@ExcludedStreamId IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
         AND NOT EXISTS (
@@ -808,7 +927,7 @@ BEGIN
         N'',"without_business_unit":'', COALESCE(SUM(CASE WHEN k.IsInScope = 0 AND k.HasUnit = 0 AND @BusinessUnitId IS NULL THEN 1 ELSE 0 END), 0),
         N'',"future":'', (
             SELECT COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-            WHERE {FromRunStart} AND {InScope}
+            WHERE {FromRunStart} AND {InScopeOrDeleted}
                 AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
@@ -816,7 +935,7 @@ BEGIN
         ),
         N'',"without_stamp":'', (
             SELECT COUNT(*) FROM {MetadataTable} AS m
-            WHERE {WithoutStamp} AND {InScope}
+            WHERE {WithoutStamp} AND {InScopeOrDeleted}
                 AND (@ExcludedStreamId IS NULL OR m.{MetadataIdColumn} IS NULL OR {ToId(}m.{MetadataIdColumn}{)ToId} <> @ExcludedStreamId)
                 AND NOT EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}m.{MetadataIdColumn}{)ToId}
@@ -835,7 +954,7 @@ BEGIN
             ) AS f
             WHERE NOT EXISTS (
                 SELECT 1 FROM {MetadataTable} AS m
-                WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScope}
+                WHERE m.{MetadataIdColumn} = {ToKey(}f.stream_id{)ToKey} AND {InScopeOrDeleted}
                     AND {InWindow}
             )
         ),
@@ -864,7 +983,7 @@ BEGIN
             FROM (
                 SELECT
                     {ToId(}m.{MetadataIdColumn}{)ToId} AS stream_id,
-                    CASE WHEN {InScope} THEN 1 ELSE 0 END AS IsInScope,
+                    CASE WHEN {InScopeOrDeleted} THEN 1 ELSE 0 END AS IsInScope,
                     CASE WHEN {BusinessUnit} IS NULL THEN 0 ELSE 1 END AS HasUnit
                 FROM {MetadataTable} AS m
                 WHERE {InWindow} AND {MetadataFilter}
@@ -937,6 +1056,9 @@ BEGIN
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     SELECT @Rows = (SELECT COUNT(*) FROM {TargetTable})
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'CountDeletions', 0, 0, N'
+    SELECT @Rows = (SELECT COUNT(*) FROM {SliceSchema}.BlobDeltaDeletion AS d WHERE d.TableName = @TableName)
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'NewUnits', 0, 1, N'
     -- Rule 12: units in scope now that no completed run over all units has seen.
     INSERT INTO #Unit (BusinessUnitId)
@@ -983,7 +1105,8 @@ BEGIN
     -- the caller; and those that somebody has logged as having left it. What stands in this slice is needed. An
     -- ancestor that came without its blobs leaves as a whole row does, and holds nothing above it in its place. Of what
     -- all units were handed, ancestors out of the scope alone are kept.
-    -- What is gone has not left: a row without metadata, an ancestor without a row. Its deletion has to be logged.
+    -- What is gone has not left: a row without metadata, an ancestor without a row, whose deletion has to be logged; and a whole
+    -- row that is deleted by DeletedWhen. One that stayed without its blob for what lay below it leaves with that.
     -- LeftOn is the greatest stamp that was handed out, no later one: it outranks what was, and nothing that comes.
     -- A row that came before its window may come again by the next one, so it is asked for then.
     DELETE FROM #Left;
@@ -999,7 +1122,8 @@ BEGIN
     WHERE d.TableName = @TableName AND d.Reason = N''LeftScope''
     OPTION (RECOMPILE, MAXDOP {MaxDOP});
     -- IsPassed: whoever else has the row has it by no lesser stamp than what this scope is told of it by (which is a later
-    -- one than was handed out, where a run started later than this one), so that this outranks nothing there.
+    -- one than was handed out, where a run started later than this one), so that this outranks nothing there; or a deletion
+    -- was told that outranks what they have.
     INSERT INTO #Left (stream_id, IsWhole, LeftOn, IsPassed)
     SELECT k.stream_id, k.IsWhole, COALESCE(k.ModifiedOn, CONVERT(datetime2(7), ''0001-01-01'')),
         CASE
@@ -1012,12 +1136,22 @@ BEGIN
                     INNER JOIN dbo.BlobDeltaRun AS r ON r.RunStartedAt >= own.RunStartedAt AND r.RunStartedAt < DATEADD(day, 1, own.RunStartedAt) AND r.RunId <> own.RunId
                     WHERE own.RunId = @RunId
                 ) THEN 1
+            WHEN EXISTS (
+                SELECT 1 FROM dbo.BlobDeltaReportedDeletion AS t
+                WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.stream_id = k.stream_id AND t.IsDeletion = 1
+                    AND t.DeletedOn >= COALESCE((
+                        SELECT MAX({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}
+                    ), CONVERT(datetime2(7), ''0001-01-01''))
+            ) THEN 1
             ELSE 0
         END
     FROM dbo.BlobDeltaShippedKey AS k
     WHERE k.TableName = @TableName AND k.Scope = @Scope AND (@BusinessUnitId IS NOT NULL OR k.IsWhole = 0)
         AND (k.IsWhole = 0 OR k.ModifiedOn IS NULL OR k.ModifiedOn < @WindowEnd)
-        AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScope})
+        AND NOT EXISTS (
+            SELECT 1 FROM {MetadataTable} AS m
+            WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey} AND {InScopeOrDeleted} AND (k.IsWhole = 1 OR {InScope})
+        )
         AND (
             (k.IsWhole = 1 AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}k.stream_id{)ToKey}))
             OR (k.IsWhole = 0 AND EXISTS (SELECT 1 FROM {SourceTable} AS s {SourceHint} WHERE s.{KeyColumn} = {ToKey(}k.stream_id{)ToKey}))
@@ -1028,7 +1162,8 @@ BEGIN
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'LeftStays', 1, 0, N'
     -- Rules 7 and 17: what left a scope stays at its receivers while one of its children does; one level a turn, and
     -- each turn takes a key out at least. What the receivers of all units have is not kept, so that there any child
-    -- counts that has not left. One that is excluded is handed to nobody, and holds what lies above the rows below it.
+    -- counts that has not left. One that is excluded is handed to nobody, and holds what lies above the rows below it. One that
+    -- is deleted by DeletedWhen holds it only where it stays itself, without its blob.
     DECLARE @Left bigint = (SELECT COUNT(*) FROM #Left);
     WHILE @Left > 0
     BEGIN
@@ -1044,6 +1179,15 @@ BEGIN
                 ) OR {ToId(}c.{KeyColumn}{)ToId} = @ExcludedStreamId OR EXISTS (
                     SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                 ))
+                AND (
+                    NOT EXISTS (
+                        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = c.{KeyColumn} AND {InScopeOrDeleted} AND {IsDeleted}
+                    )
+                    OR EXISTS (
+                        SELECT 1 FROM dbo.BlobDeltaShippedKey AS b
+                        WHERE b.TableName = @TableName AND b.Scope = @Scope AND b.stream_id = {ToId(}c.{KeyColumn}{)ToId} AND b.IsWhole = 0
+                    )
+                )
         )
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
         SET @Left = @@ROWCOUNT;
@@ -1240,6 +1384,9 @@ BEGIN
                         WHERE h.TableName = @TableName AND h.Scope = @Scope AND h.stream_id = {ToId(}c.{KeyColumn}{)ToId}
                     )
                     AND NOT EXISTS (SELECT 1 FROM #Left AS l WHERE l.stream_id = {ToId(}c.{KeyColumn}{)ToId} AND l.Stays = 0)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = c.{KeyColumn} AND {InScopeOrDeleted} AND {IsDeleted}
+                    )
                 )
                 -- It holds what lies above the rows below it.
                 OR (n.IsNew = 0 AND ({ToId(}c.{KeyColumn}{)ToId} = @ExcludedStreamId OR EXISTS (
@@ -1426,7 +1573,7 @@ BEGIN
         INNER JOIN {SourceTable} AS s {SourceHint} ON s.{KeyColumn} = {ToKey(}p.stream_id{)ToKey}
         WHERE p.TableName = @TableName AND p.Scope = @Scope
             AND EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey})
-            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScope})
+            AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}p.stream_id{)ToKey} AND {InScopeOrDeleted})
             AND NOT EXISTS (
                 SELECT 1 FROM dbo.BlobDeltaMissingParentsQueue AS q
                 WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.stream_id = p.stream_id
@@ -1470,7 +1617,7 @@ BEGIN
             QUOTENAME(BusinessUnitDb), QUOTENAME(BusinessUnitSchema), QUOTENAME(BusinessUnitTable), N' ', QUOTENAME(KeyColumn), N' ',
             QUOTENAME(PathColumn), N' ', QUOTENAME(ParentPathColumn), N' ', QUOTENAME(MetadataIdColumn), N' ',
             QUOTENAME(MetadataModifiedOnCol), N' ', QUOTENAME(MetadataCreatedOnCol), N' ', QUOTENAME(MetadataBusinessUnitCol), N' ', QUOTENAME(BusinessUnitIdColumn),
-            N' ', MetadataFilter
+            N' ', MetadataFilter, N' ', DeletedWhen
         )
         FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName
     );
@@ -1493,7 +1640,7 @@ BEGIN
         @SliceSchema nvarchar(max), @SourceHint nvarchar(max), @Key nvarchar(max), @Path nvarchar(max), @ParentPathColumn nvarchar(max),
         @ParentPath nvarchar(max), @Id nvarchar(max), @ModifiedOn nvarchar(max), @Stamp nvarchar(max),
         @InWindow nvarchar(max), @InBuffer nvarchar(max), @FromRunStart nvarchar(max), @BeforeRunStart nvarchar(max), @WithoutStamp nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
-        @Unit nvarchar(max), @InScope nvarchar(max), @InUnits nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
+        @Unit nvarchar(max), @InScope nvarchar(max), @InUnits nvarchar(max), @InScopeOrDeleted nvarchar(max), @IsDeleted nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
         @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max), @KeyType nvarchar(20), @ToKey nvarchar(200),
         @EndOfToKey nvarchar(200), @ToId nvarchar(200), @EndOfToId nvarchar(200);
     UPDATE #Placeholder SET Value = REPLACE(Value, N'{', N'{}') WHERE CHARINDEX(N'{', Value) > 0;
@@ -1524,6 +1671,7 @@ BEGIN
         @Unit = COALESCE(MAX(CASE WHEN Name = N'BusinessUnit' THEN Value END), N'{BusinessUnit}'),
         @InScope = COALESCE(MAX(CASE WHEN Name = N'InScope' THEN Value END), N'{InScope}'),
         @InUnits = COALESCE(MAX(CASE WHEN Name = N'InUnits' THEN Value END), N'{InUnits}'),
+        @InScopeOrDeleted = MAX(CASE WHEN Name = N'InScopeOrDeleted' THEN Value END), @IsDeleted = MAX(CASE WHEN Name = N'IsDeleted' THEN Value END),
         @Filter = COALESCE(MAX(CASE WHEN Name = N'MetadataFilter' THEN Value END), N'{MetadataFilter}'),
         @TargetColumns = COALESCE(MAX(CASE WHEN Name = N'TargetColumns' THEN Value END), N'{TargetColumns}'),
         @SourceColumns = COALESCE(MAX(CASE WHEN Name = N'SourceColumns' THEN Value END), N'{SourceColumns}'),
@@ -1567,8 +1715,8 @@ BEGIN
         N'{ModifiedOn}', @Stamp), N'{InWindow}', @InWindow), N'{InBuffer}', @InBuffer), N'{FromRunStart}', @FromRunStart),
         N'{BeforeRunStart}', @BeforeRunStart), N'{WithoutStamp}', @WithoutStamp);
     UPDATE #Script SET ScriptText =
-        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
-        N'{ToKey(}', @ToKey), N'{)ToKey}', @EndOfToKey), N'{ToId(}', @ToId), N'{)ToId}', @EndOfToId), N'{KeyType}', @KeyType);
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+        N'{InScopeOrDeleted}', @InScopeOrDeleted), N'{IsDeleted}', @IsDeleted), N'{ToKey(}', @ToKey), N'{)ToKey}', @EndOfToKey), N'{ToId(}', @ToId), N'{)ToId}', @EndOfToId), N'{KeyType}', @KeyType);
     UPDATE #Script SET ScriptText =
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
         N'{RowBytes}', @RowBytes), N'{InUnits}', @InUnits), N'{MetadataFilter}', @Filter), N'{MetadataIdColumn}', @Id), N'{MetadataModifiedOnCol}', @ModifiedOn), N'{MetadataBusinessUnitCol}', @OfUnit),
@@ -1689,10 +1837,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 24, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 24;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 25, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 25;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 24
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 25
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

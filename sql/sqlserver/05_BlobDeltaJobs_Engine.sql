@@ -1,4 +1,4 @@
--- 05: the engine. Version 30.
+-- 05: the engine. Version 31.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 30)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 31)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -908,6 +908,11 @@ BEGIN
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Deletions';
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectStanding', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
         END;
+        IF @Json IS NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND DeletedWhen IS NOT NULL)
+        BEGIN
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'Flagged';
+            EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectFlagged', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
+        END;
         IF @DeletionsFrom IS NOT NULL EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'LeftAgain';
         IF @Json IS NULL
             EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'SuspectLeft', 0, 0, @Rows OUTPUT, @Json OUTPUT, @Key OUTPUT;
@@ -984,7 +989,7 @@ BEGIN
         @Holder uniqueidentifier, @Until datetime2(7), @State nvarchar(20), @Refused nvarchar(2000), @WindowStart datetime2(7),
         @WindowEnd datetime2(7), @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @Oldest datetime2(7), @LagOnly bit, @Sql nvarchar(max), @Rows bigint, @Json nvarchar(4000), @Key uniqueidentifier,
-        @QueuedKeys bigint, @Counts nvarchar(4000), @IsUtc bit, @Message nvarchar(2000);
+        @QueuedKeys bigint, @Counts nvarchar(4000), @IsUtc bit, @Message nvarchar(2000), @Tombstones bigint;
     SET @Utc = dbo.ufn_BlobDelta_UtcNow();
     EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName;
@@ -1056,9 +1061,10 @@ BEGIN
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectKeys', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
         -- What a run would do to the slice is undone with all the rest.
+        SET @Tombstones = 0;
         IF @Json IS NULL AND @State IS NOT NULL AND EXISTS (
-            SELECT 1 FROM dbo.BlobDeltaTableConfig AS c INNER JOIN dbo.BlobDeltaDeletionLog AS d ON d.TableName = c.TableName
-            WHERE c.TableName = @TableName AND c.IncludeDeletions = 1
+            SELECT 1 FROM dbo.BlobDeltaTableConfig AS c WHERE c.TableName = @TableName AND c.IncludeDeletions = 1
+                AND (c.DeletedWhen IS NOT NULL OR EXISTS (SELECT 1 FROM dbo.BlobDeltaDeletionLog AS d WHERE d.TableName = c.TableName))
         )
         BEGIN
             SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'EmptyDeletions');
@@ -1069,6 +1075,17 @@ BEGIN
             SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectStanding');
             EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectStanding', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunStart = @RunStart,
                 @Json = @Json OUTPUT;
+            IF @Json IS NULL AND EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND DeletedWhen IS NOT NULL)
+            BEGIN
+                SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Flagged');
+                EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Flagged', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
+                    @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @PreviousRunId = @Previous, @RunStart = @RunStart, @Now = @Utc;
+                SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'SuspectFlagged');
+                EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'SuspectFlagged', @TableName = @TableName, @Sql = @Sql, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
+                    @RunStart = @RunStart, @Json = @Json OUTPUT;
+            END;
+            SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'CountDeletions');
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'CountDeletions', @TableName = @TableName, @Sql = @Sql, @Rows = @Tombstones OUTPUT;
         END;
         IF @Json IS NULL AND @State IS NOT NULL
         BEGIN
@@ -1087,7 +1104,7 @@ BEGIN
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
         SET @QueuedKeys = (SELECT COUNT(*) FROM #Window);
         SELECT @Counts = CONCAT(
-            N'{"roots":0,"missing_parents":0,"children":0,"early":0,"late":0,"tombstones":0,', SUBSTRING(@Json, 2, LEN(@Json) - 2),
+            N'{"roots":0,"missing_parents":0,"children":0,"early":0,"late":0,"tombstones":', @Tombstones, N',', SUBSTRING(@Json, 2, LEN(@Json) - 2),
             N',"gone":0,"held_back":', (SELECT COUNT(*) FROM dbo.BlobDeltaHeldBackKey WHERE RunId = @RunId AND TableName = @TableName),
             (
                 SELECT CONCAT(N',"pending":', COUNT(*), N',"pending_since":"' + CONVERT(nvarchar(27), MIN(CreatedAt), 126) + N'Z"')
@@ -1489,6 +1506,8 @@ BEGIN
         IF EXISTS (SELECT 1 FROM dbo.BlobDeltaPendingKey WHERE TableName = @TableName AND Scope = @Scope)
         BEGIN
             IF @IsTree = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AskedAncestors';
+            IF EXISTS (SELECT 1 FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName AND DeletedWhen IS NOT NULL)
+                EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'AskedDeletions';
             -- What was asked for even without metadata is that again, where the slice is given up.
             UPDATE q SET IsPending = 2
             FROM dbo.BlobDeltaWindowQueue AS q
@@ -2148,10 +2167,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 30, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 30;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 31, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 31;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 30
+SELECT N'05_BlobDeltaJobs_Engine.sql', 31
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 43.
+-- 07: a look at the whole deployment. Version 44.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 43)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 44)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -179,7 +179,7 @@ BEGIN
     CREATE TABLE #Placeholder (Name nvarchar(64) COLLATE DATABASE_DEFAULT NOT NULL PRIMARY KEY, Value nvarchar(max) COLLATE DATABASE_DEFAULT NULL);
     EXEC dbo.usp_BlobDelta_ListPlaceholders @TableName, 0;
     SELECT
-        @Bad = CASE WHEN IsActive = 1 THEN N'error' ELSE N'warning' END, @WithDeletions = IncludeDeletions,
+        @Bad = CASE WHEN IsActive = 1 THEN N'error' ELSE N'warning' END, @WithDeletions = CASE WHEN DeletedWhen IS NULL THEN IncludeDeletions ELSE 0 END,
         @Absent = AcceptedAbsentPercent, @Orphan = AcceptedOrphanPercent,
         @RunStart = CASE WHEN ModifiedOnIsUtc = 1 THEN dbo.ufn_BlobDelta_UtcNow() ELSE dbo.ufn_BlobDelta_LocalNow() END
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
@@ -201,10 +201,10 @@ BEGIN
             ) AS n
         ) AS k
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
-        SELECT @WithoutStamp = COUNT(*) FROM {MetadataTable} AS m WHERE {WithoutStamp} AND {InScope}
+        SELECT @WithoutStamp = COUNT(*) FROM {MetadataTable} AS m WHERE {WithoutStamp} AND {InScopeOrDeleted}
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
         SELECT @Future = COUNT(DISTINCT m.{MetadataIdColumn}) FROM {MetadataTable} AS m
-        WHERE {FromRunStart} AND {InScope}
+        WHERE {FromRunStart} AND {InScopeOrDeleted}
         OPTION (RECOMPILE, MAXDOP {MaxDOP});
         SELECT @Unknown = COUNT(*) FROM {SourceTable} AS s {SourceHint}
         WHERE {Blob} AND NOT EXISTS (SELECT 1 FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = s.{KeyColumn})
@@ -532,10 +532,10 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 19 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 24
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 30
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 43
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 20 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 25
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 31
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 44
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 7
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 13
@@ -699,10 +699,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 43, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 43;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 44, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 44;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 43
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 44
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -1,9 +1,18 @@
+-- name: is_deleted
+-- Whether the key of a row of the metadata AS m is deleted by DeletedWhen, as the engine has it: by the row of this key, in
+-- scope, whose stamp counts; of several with this stamp by one that is deleted.
+COALESCE((
+    SELECT TOP (1) CASE WHEN [{Condition}] THEN 1 ELSE 0 END AS IsDeleted FROM [{MetadataTable}] AS w
+    WHERE w.[{Id}] = m.[{Id}] AND [{InScopeOrDeleted}] ORDER BY [{Stamp}] DESC, IsDeleted DESC
+), 0) = 1
+
 -- name: remains
 -- What is left of the keys in #BlobDeltaStage: the source's row, its greatest stamp in whatever scope, whether the runs of
 -- the scope @P2 know that they handed it out, by [{IsHanded}], and the latest that is logged, and that the next run of the
 -- scope tells: of its deletion, and of its leaving, which [{OfScope}] names as the log does; and the latest leaving that was told. A run of a business unit
--- tells deletions of what it handed out alone; all units are not asked. @P1 is the configured table, @P3 the latest
--- time that a run would tell.
+-- tells deletions of what it handed out alone; all units are not asked. Last come whether a key is deleted by DeletedWhen, by
+-- which stamp, and whether it was asked for. @P1 is the configured table, @P3 the latest time that a run would tell;
+-- [{InScopeOrDeleted}] and [{IsDeleted}] are conditions on m.
 SELECT
     k.n,
     CASE WHEN EXISTS (SELECT 1 FROM [{SourceTable}] AS s [{SourceHint}] WHERE s.[{KeyColumn}] = [{ToKey(}]k.k[{)ToKey}]) THEN 1 ELSE 0 END AS IsThere,
@@ -31,7 +40,17 @@ SELECT
     (
         SELECT CONVERT(datetime2(7), MAX(t.DeletedOn)) FROM dbo.BlobDeltaReportedDeletion AS t
         WHERE t.TableName = @P1 AND t.Scope = @P2 AND t.stream_id = k.k AND t.IsDeletion = 0
-    ) AS ReportedOn
+    ) AS ReportedOn,
+    CASE WHEN EXISTS (
+        SELECT 1 FROM [{MetadataTable}] AS m WHERE m.[{MetadataIdColumn}] = [{ToKey(}]k.k[{)ToKey}] AND [{InScopeOrDeleted}] AND [{IsDeleted}]
+    ) THEN 1 ELSE 0 END AS IsFlagged,
+    (
+        SELECT CONVERT(datetime2(7), MAX([{ModifiedOn}])) FROM [{MetadataTable}] AS m
+        WHERE m.[{MetadataIdColumn}] = [{ToKey(}]k.k[{)ToKey}] AND [{InScopeOrDeleted}] AND [{IsDeleted}]
+    ) AS FlaggedOn,
+    CASE WHEN EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @P1 AND p.Scope IN (N'', @P2) AND p.stream_id = k.k
+    ) THEN 1 ELSE 0 END AS IsPending
 FROM #BlobDeltaStage AS k
 ORDER BY k.n;
 

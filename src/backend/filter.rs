@@ -1,40 +1,51 @@
-//! A table's `MetadataFilter` as a condition of SQL, for either kind of instance.
+//! What a table's `MetadataFilter` and `DeletedWhen` say of a row of the metadata, as conditions of SQL for either kind of instance.
 
 use crate::error::{Error, Result};
 use crate::model::column::Column;
-use crate::model::filter::MetadataFilter;
+use crate::model::filter::{ConditionKind, MetadataCondition};
 use crate::model::id::Guid;
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 
 /// How an instance writes what a condition is made of.
 pub(super) struct Dialect {
-    /// What is always true.
-    pub(super) always: &'static str,
-    /// A column of `m`, quoted.
-    pub(super) column: fn(&str) -> String,
+    /// A column of what stands under an alias, quoted.
+    pub(super) column: fn(&str, &str) -> String,
     /// A uniqueidentifier.
     pub(super) guid: fn(Guid) -> String,
     /// What stands before the quotes of a text.
     pub(super) text: &'static str,
 }
 
-/// Whether a row of the metadata table, AS m, counts; `columns` are the table's.
+/// What one of the two says of a row of the metadata table under this alias, `None` where the table has none; `columns` are
+/// the metadata table's.
 ///
 /// # Errors
 /// Config, for a column that is not there, or a value that its type cannot have.
-pub(super) fn condition(table: &TableConfig, columns: &[Column], dialect: &Dialect) -> Result<String> {
-    let Some(text) = &table.metadata_filter else { return Ok(dialect.always.into()) };
-    let at = |error: Error| error.table(&table.name).column("MetadataFilter");
-    let filter = MetadataFilter::parse(text).map_err(at)?;
-    let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(&filter.column)).ok_or_else(|| {
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        at(Error::config(format!("the metadata table has no column {}", filter.column))
-            .hint(format!("it has: {}", names.join(", "))))
-    })?;
-    let values = filter.values.iter().map(|value| literal(column, value, dialect));
+pub(super) fn condition(
+    table: &TableConfig,
+    kind: ConditionKind,
+    columns: &[Column],
+    (dialect, alias): (&Dialect, &str),
+) -> Result<Option<String>> {
+    let Some(text) = table.condition(kind) else { return Ok(None) };
+    let setting = kind.setting();
+    let at = |error: Error| error.table(&table.name).column(setting);
+    let condition = MetadataCondition::parse(kind, text).map_err(at)?;
+    let column =
+        columns.iter().find(|column| column.name.eq_ignore_ascii_case(&condition.column)).ok_or_else(|| {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            at(Error::config(format!(
+                "{setting} names the column {}, which {} does not have",
+                condition.column, table.metadata
+            ))
+            .hint(format!("correct {setting} with `table set`; the metadata table has: {}", names.join(", "))))
+        })?;
+    let name = (dialect.column)(alias, &column.name);
+    let Some(values) = &condition.values else { return Ok(Some(format!("({name} IS NOT NULL)"))) };
+    let values = values.iter().map(|value| literal(column, value, dialect));
     let values = values.collect::<Result<Vec<_>>>().map_err(at)?;
-    Ok(format!("({} IN ({}))", (dialect.column)(&column.name), values.join(", ")))
+    Ok(Some(format!("({name} IN ({}))", values.join(", "))))
 }
 
 /// The one place where a value of a configuration becomes SQL.
@@ -61,8 +72,8 @@ fn literal(column: &Column, value: &str, dialect: &Dialect) -> Result<String> {
             }
             Ok(format!("{}'{}'", dialect.text, value.replace('\'', "''")))
         }
-        other => Err(Error::config(format!("a filter cannot be of the column {}, {other}", column.name))
-            .hint("it can be of whole numbers, bit, texts with a length and uniqueidentifier")),
+        other => Err(Error::config(format!("no value can be asked for of the column {}, {other}", column.name))
+            .hint("it can be of whole numbers, bit, texts with a length and uniqueidentifier; of any other, COLUMN IS NOT NULL can be asked for")),
     }
 }
 
@@ -72,12 +83,8 @@ mod tests {
 
     #[test]
     fn a_value_is_never_more_than_a_value() {
-        let dialect = Dialect {
-            always: "1 = 1",
-            column: |name| format!("m.[{name}]"),
-            guid: |guid| format!("'{guid}'"),
-            text: "N",
-        };
+        let dialect =
+            Dialect { column: |alias, name| format!("{alias}.[{name}]"), guid: |guid| format!("'{guid}'"), text: "N" };
         let of = |sql_type, value| literal(&Column::new("c", sql_type, true), value, &dialect);
         let text = SqlType::NVarChar(Some(20));
         assert_eq!(of(text, "it's') OR 1 --").unwrap(), "N'it''s'') OR 1 --'");

@@ -73,6 +73,17 @@ pub struct Remains {
     pub left_on: Option<Timestamp>,
     /// The latest of its leaving the scope that was reported.
     pub reported_on: Option<Timestamp>,
+    /// Whether it is deleted by `DeletedWhen`, and what of that.
+    pub flagged: Option<Flagged>,
+}
+
+/// A key whose row counts as deleted by `DeletedWhen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flagged {
+    /// The greatest stamp of its metadata rows that are in scope, in the table's clock.
+    pub on: Option<Timestamp>,
+    /// Whether it waits in `BlobDeltaPendingKey`.
+    pub is_pending: bool,
 }
 
 /// What is counted over a whole table, and no run or scan of keys finds.

@@ -33,7 +33,7 @@ pub use connect::{Connection, OpenOptions};
 pub use content::{ComingValue, KnownValue};
 pub use existing::{ChainVersion, ExistingVersions};
 pub use extract::{Extract, LeaseKeeper};
-pub use inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
+pub use inventory::{Flagged, Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 pub use jobs::{
     BundleRecord, DeployStep, Jobs, KeyRequest, MissingParentRecord, PackState, PendingRecord, PendingShipment,
     StepRecord, UnitWatermarkRecord, WatermarkRecord,

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::table::TableConfig;
 
 /// With fewer of them than this, a sample of the whole table decides too.
-const FEW: u64 = 20;
+pub(super) const FEW: u64 = 20;
 /// Rows of such a sample.
 pub(super) const SAMPLE_ROWS: u32 = 1000;
 /// Percent points above the share that was found, for the line that is proposed.
@@ -45,6 +45,8 @@ pub(super) enum Suspicion {
     Left,
     /// Logged deletions of rows that stand.
     StandingRow,
+    /// Keys that `DeletedWhen` deletes.
+    Flagged,
 }
 
 /// What there is to say of one.
@@ -91,7 +93,7 @@ impl Suspicion {
         match self {
             Self::Absent => table.accepted_absent_percent,
             Self::Orphan => table.accepted_orphan_percent,
-            Self::Left => table.accepted_left_percent,
+            Self::Left | Self::Flagged => table.accepted_left_percent,
             Self::StandingRow => table.accepted_standing_percent,
         }
     }
@@ -126,6 +128,13 @@ impl Suspicion {
                 look: "what writes BlobDeltaDeletionLog logs rows that are gone, and take out what it should not have",
                 usual: "rows that stand count as deleted here",
                 setting: "AcceptedStandingPercent",
+            },
+            Self::Flagged => Words {
+                what: "rows of this scope",
+                lack: "are deleted by DeletedWhen at once, and receivers would be told to delete them".to_owned(),
+                look: "DeletedWhen names the column and the values of rows that are deleted",
+                usual: "they are deleted",
+                setting: "AcceptedLeftPercent",
             },
         }
     }

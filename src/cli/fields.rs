@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::drift::SchemaDrift;
-use crate::model::filter::MetadataFilter;
+use crate::model::filter::{ConditionKind, MetadataCondition};
 use crate::model::key::KeyType;
 use crate::model::name::{TableName, check_identifier, join_names, parse_names};
 use crate::model::table::TableConfig;
@@ -82,15 +82,26 @@ pub const FIELDS: &[Field] = &[
     field!("MetadataColumns", metadata_columns, parse_names, |names: &Vec<String>| {
         if names.is_empty() { Value::Null } else { join_names(names).into() }
     }),
-    field!("MetadataFilter", metadata_filter, |text| optional(text, filter), show_optional),
+    field!(
+        "MetadataFilter",
+        metadata_filter,
+        |text| optional(text, |text| condition(ConditionKind::MetadataFilter, text)),
+        show_optional
+    ),
+    field!(
+        "DeletedWhen",
+        deleted_when,
+        |text| optional(text, |text| condition(ConditionKind::DeletedWhen, text)),
+        show_optional
+    ),
 ];
 
 fn identifier(text: &str) -> Result<String> {
     check_identifier(text).map(|()| text.to_owned())
 }
 
-fn filter(text: &str) -> Result<String> {
-    MetadataFilter::parse(text).map(|_| text.to_owned())
+fn condition(kind: ConditionKind, text: &str) -> Result<String> {
+    MetadataCondition::parse(kind, text).map(|_| text.to_owned())
 }
 
 fn optional<T>(text: &str, parse: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
@@ -194,6 +205,7 @@ mod tests {
         original.accepted_left_percent = 1;
         original.accepted_standing_percent = 100;
         original.metadata_filter = Some("Kind=1,'a, b'".into());
+        original.deleted_when = Some("DeletedAt IS NOT NULL".into());
         let settings: Vec<String> = FIELDS
             .iter()
             .map(|field| match (field.get)(&original) {

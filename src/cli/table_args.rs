@@ -26,7 +26,10 @@ Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value 
   MetadataModifiedOnCol         column of the metadata table that has the stamp
   MetadataCreatedOnCol          column of the metadata table that has the stamp of rows whose ModifiedOn is NULL
   MetadataBusinessUnitCol       column of the metadata table that has the business unit
-  MetadataFilter                a column of the metadata table, and values: COLUMN=VALUE[,VALUE…]; other rows are left out
+  MetadataFilter                a column of the metadata table, and values: COLUMN=VALUE[,VALUE…], or
+                                COLUMN IS NOT NULL; other rows are left out
+  DeletedWhen                   a column of the metadata table, and values: COLUMN=VALUE[,VALUE…], or COLUMN IS NOT NULL; rows
+                                that have them count as deleted
   BusinessUnit                  table of the business units that are in scope: Db.schema.Table
   BusinessUnitIdColumn          column of that table that has the unit
   KeyColumn                     column of the blob table that has the key

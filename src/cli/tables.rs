@@ -41,39 +41,55 @@ pub fn add(args: &TableAddArgs) -> Result<Answer> {
 /// Usage, for an unknown field; Config, if the table is not there or cannot be so.
 pub fn set(args: &TableSetArgs) -> Result<Answer> {
     let mut backend = args.instance.open(false)?;
-    let mut config = backend.table(&args.name)?;
-    let (filtered, unit_column) = (config.metadata_filter.clone(), config.metadata_business_unit_column.clone());
-    let key_column = config.key_column.clone();
+    let before = backend.table(&args.name)?;
+    let mut config = before.clone();
     fields::set_all(&mut config, &args.settings)?;
     check_names(backend.as_mut(), &config, &args.settings)?;
     backend.save_table(&config)?;
     let mut answer = saved(backend.as_mut(), &config.name, "changed")?;
-    if unit_column != config.metadata_business_unit_column {
-        answer.text += &again::connected_text(&format!(
-            "\nthe business unit of each row is now read from another column. Rows that are in scope only by the new column are \
-             in no later window: `blobdelta run --table {} --from 0001-01-01 --out FOLDER` copies them. Call it also for each \
-             business unit that has runs of its own, with --business-unit. Receivers of a unit are told that rows left that \
-             are not in the unit by the new column; if these are more than half of its rows, the table fails as suspect\n",
-            config.name.shell_word()
-        ));
-    }
-    if !key_column.eq_ignore_ascii_case(&config.key_column) && was_captured(backend.as_mut(), &config.name)? {
-        answer.text += &again::connected_text(&format!(
-            "\nthe bundles of this table until now have the key in {key_column}, and the next ones have it in {}. No replay and no \
-             compaction takes both, and none into a table that earlier ones were replayed into: receivers need a new chain. To get one, {}\n",
-            config.key_column,
-            config.begin_another_chain()
-        ));
-    }
-    if filtered.is_some() && filtered != config.metadata_filter {
-        answer.text += &again::connected_text(&format!(
-            "\nrows that the filter left out until now are in no later window: \
-             `blobdelta run --table {} --from 0001-01-01 --out FOLDER` copies them. Call it also for each business unit that \
-             has runs of its own, with --business-unit\n",
-            config.name.shell_word()
-        ));
+    let was_captured = was_captured(backend.as_mut(), &config.name)?;
+    for note in notes_on_change(&before, &config, was_captured) {
+        answer.text += &again::connected_text(&format!("\n{note}\n"));
     }
     Ok(answer)
+}
+
+/// What a change means for rows that were captured before, or should have been.
+fn notes_on_change(before: &TableConfig, now: &TableConfig, was_captured: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    let again = format!("`blobdelta run --table {} --from 0001-01-01 --out FOLDER`", now.name.shell_word());
+    let units = "Call it also for each business unit that has runs of its own, with --business-unit";
+    if before.metadata_business_unit_column != now.metadata_business_unit_column {
+        notes.push(format!(
+            "the business unit of each row is now read from another column. Rows that are in scope only by the new column are \
+             in no later window: {again} copies them. {units}. Receivers of a unit are told that rows left that \
+             are not in the unit by the new column; if these are more than half of its rows, the table fails as suspect"
+        ));
+    }
+    if was_captured && !before.key_column.eq_ignore_ascii_case(&now.key_column) {
+        notes.push(format!(
+            "the bundles of this table until now have the key in {}, and the next ones have it in {}. No replay and no \
+             compaction takes both, and none into a table that earlier ones were replayed into: receivers need a new chain. To get one, {}",
+            before.key_column,
+            now.key_column,
+            now.begin_another_chain()
+        ));
+    }
+    if before.metadata_filter.is_some() && before.metadata_filter != now.metadata_filter {
+        notes.push(format!(
+            "rows that the filter left out until now are in no later window: {again} copies them. {units}"
+        ));
+    }
+    if was_captured && before.deleted_when != now.deleted_when {
+        notes.push(format!(
+            "rows that count as deleted only by the new DeletedWhen, and were stamped before, are in no later window: \
+             `blobdelta reconcile --bundles FOLDER --table {} --pend` finds those that receivers have, and the next run ships their \
+             deletion; {again} ships all rows and deletions again. {units}. Rows that no longer count as deleted need a new stamp, \
+             because a deletion outranks the row with the same stamp",
+            now.name.shell_word()
+        ));
+    }
+    notes
 }
 
 /// Rule 24: has the slice of a table follow the columns of its source.

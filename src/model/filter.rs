@@ -1,60 +1,92 @@
-//! `MetadataFilter`: which rows of a metadata table count, by one column and the values that it may have.
+//! A condition on rows of a metadata table, by one column: `MetadataFilter`, which says whether a row counts, and `DeletedWhen`,
+//! which says whether it counts as deleted.
 //!
-//! `Column=value[,value…]`. A value with a comma, a quote or blanks at its ends stands in single quotes, and a
-//! single quote in it is doubled. NULL is no value: rows that have NULL there never count. It is no SQL: what a
-//! value means is settled by the column's type, and it goes into a statement as a literal that was quoted.
+//! `Column=value[,value…]`, or `Column IS NOT NULL`. A value with a comma, a quote or blanks at its ends stands in single
+//! quotes, and a single quote in it is doubled. NULL is no value: rows that have NULL there are never meant. It is no SQL: what
+//! a value means is settled by the column's type, and it goes into a statement as a literal that was quoted.
 
 use crate::error::{Error, Result};
 
-/// See the module's text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetadataFilter {
-    /// The column of the metadata table.
-    pub column: String,
-    /// The values that count, one at least.
-    pub values: Vec<String>,
+const IS_NOT_NULL: &str = " is not null";
+
+/// Which of the two it is; its name is that of the column of `BlobDeltaTableConfig`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionKind {
+    /// Whether a row counts.
+    MetadataFilter,
+    /// Whether it counts as deleted.
+    DeletedWhen,
 }
 
-impl MetadataFilter {
-    /// From its text.
-    ///
-    /// # Errors
-    /// Config, saying what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self> {
-        let Some((column, mut rest)) = text.split_once('=') else {
-            return Err(wrong("has no equals sign", text));
-        };
-        let column = column.trim().to_owned();
-        if column.is_empty() {
-            return Err(wrong("names no column", text));
-        }
-        let mut values = Vec::new();
-        loop {
-            let (value, after) = one_value(rest, text)?;
-            values.push(value);
-            match after {
-                Some(after) => rest = after,
-                None => return Ok(Self { column, values }),
-            }
+impl ConditionKind {
+    /// The name of its setting.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::MetadataFilter => "MetadataFilter",
+            Self::DeletedWhen => "DeletedWhen",
         }
     }
 }
 
-/// One value, and what follows its comma, if there is one.
-fn one_value<'t>(rest: &'t str, text: &str) -> Result<(String, Option<&'t str>)> {
+/// See the module's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataCondition {
+    /// The column of the metadata table.
+    pub column: String,
+    /// The values that are meant, one at least; `None`: all that there are.
+    pub values: Option<Vec<String>>,
+}
+
+impl MetadataCondition {
+    /// From its text.
+    ///
+    /// # Errors
+    /// Config, saying what is wrong with it.
+    pub fn parse(kind: ConditionKind, text: &str) -> Result<Self> {
+        let wrong = |what: &str| Err(wrong(kind, what, text));
+        let Some((column, rest)) = text.split_once('=') else {
+            let column =
+                text.trim().len().checked_sub(IS_NOT_NULL.len()).and_then(|at| text.trim().split_at_checked(at));
+            return match column {
+                Some((column, rest)) if rest.eq_ignore_ascii_case(IS_NOT_NULL) && !column.trim().is_empty() => {
+                    Ok(Self { column: column.trim().to_owned(), values: None })
+                }
+                _ => wrong("has no equals sign"),
+            };
+        };
+        let column = column.trim().to_owned();
+        if column.is_empty() {
+            return wrong("names no column");
+        }
+        let (mut values, mut rest) = (Vec::new(), Some(rest));
+        while let Some(from) = rest {
+            match one_value(from) {
+                Ok((value, after)) => {
+                    values.push(value);
+                    rest = after;
+                }
+                Err(what) => return wrong(what),
+            }
+        }
+        Ok(Self { column, values: Some(values) })
+    }
+}
+
+/// One value, and what follows its comma, if there is one; or what is wrong with it.
+fn one_value(rest: &str) -> std::result::Result<(String, Option<&str>), &'static str> {
     let Some(mut quoted) = rest.trim_start().strip_prefix('\'') else {
         let (value, after) = rest.split_once(',').map_or((rest, None), |(value, after)| (value, Some(after)));
         let value = value.trim();
         return match value {
-            "" => Err(wrong("has an empty value, which has to be written ''", text)),
-            _ if value.contains('\'') => Err(wrong("has a single quote in a value without quotes around it", text)),
+            "" => Err("has an empty value, which has to be written ''"),
+            _ if value.contains('\'') => Err("has a single quote in a value without quotes around it"),
             _ => Ok((value.to_owned(), after)),
         };
     };
     let mut value = String::new();
     loop {
         let Some((before, after)) = quoted.split_once('\'') else {
-            return Err(wrong("has a single quote that is never closed", text));
+            return Err("has a single quote that is never closed");
         };
         value.push_str(before);
         if let Some(more) = after.strip_prefix('\'') {
@@ -66,15 +98,15 @@ fn one_value<'t>(rest: &'t str, text: &str) -> Result<(String, Option<&'t str>)>
         return match after.strip_prefix(',') {
             Some(after) => Ok((value, Some(after))),
             None if after.is_empty() => Ok((value, None)),
-            None => Err(wrong("has something between a closing quote and the next comma", text)),
+            None => Err("has something between a closing quote and the next comma"),
         };
     }
 }
 
-fn wrong(what: &str, text: &str) -> Error {
-    Error::config(format!("the filter {text:?} {what}"))
-        .column("MetadataFilter")
-        .hint("write Column=value[,value…], values with commas or quotes as 'it''s, so'")
+fn wrong(kind: ConditionKind, what: &str, text: &str) -> Error {
+    Error::config(format!("{} {text:?} {what}", kind.setting()))
+        .column(kind.setting())
+        .hint("write Column=value[,value…], values with commas or quotes as 'it''s, so', or Column IS NOT NULL")
 }
 
 #[cfg(test)]
@@ -82,8 +114,8 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> (String, Vec<String>) {
-        let filter = MetadataFilter::parse(text).unwrap();
-        (filter.column, filter.values)
+        let filter = MetadataCondition::parse(ConditionKind::DeletedWhen, text).unwrap();
+        (filter.column, filter.values.unwrap_or_default())
     }
 
     #[test]
@@ -97,9 +129,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter_is_refused() {
-        for text in ["", "Kind", "=1", "Kind=", "Kind=1,", "Kind='a", "Kind='a'b", "Kind=it's", "Kind=1,,2"] {
-            assert!(MetadataFilter::parse(text).is_err(), "{text}");
+    fn any_value_at_all_is_asked_for_as_in_sql() {
+        assert_eq!(parsed(" Deleted At Is Not NULL "), ("Deleted At".into(), vec![]));
+        assert_eq!(parsed("Kind=x IS NOT NULL"), ("Kind".into(), vec!["x IS NOT NULL".into()]));
+    }
+
+    #[test]
+    fn what_is_no_condition_is_refused() {
+        for text in [
+            "",
+            "Kind",
+            "=1",
+            "Kind=",
+            "Kind=1,",
+            "Kind='a",
+            "Kind='a'b",
+            "Kind=it's",
+            "Kind=1,,2",
+            " IS NOT NULL",
+            "Kind IS NULL",
+            "é",
+        ] {
+            assert!(MetadataCondition::parse(ConditionKind::MetadataFilter, text).is_err(), "{text}");
         }
     }
 }

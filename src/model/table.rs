@@ -4,7 +4,7 @@ use super::clock::ClockKind;
 use super::column::{Column, meta_name};
 use super::digest::Sha256;
 use super::drift::SchemaDrift;
-use super::filter::MetadataFilter;
+use super::filter::{ConditionKind, MetadataCondition};
 use super::id::Guid;
 use super::key::{KeyType, place_column};
 use super::name::{TableName, check_identifier, check_length, join_names};
@@ -79,8 +79,10 @@ pub struct TableConfig {
     pub accepted_left_percent: u8,
     /// Percent of the logged deletions that are due, 0 to 100, whose row may stand in the source before a run is suspect.
     pub accepted_standing_percent: u8,
-    /// Which rows of the metadata count, as [`MetadataFilter`] has it; all of them without one.
+    /// Which rows of the metadata count, as [`MetadataCondition`] has it; all of them without one.
     pub metadata_filter: Option<String>,
+    /// Which of them count as deleted, in the same form; none without one.
+    pub deleted_when: Option<String>,
     /// Rule 24: what a run does where the source's columns are not the slice's.
     pub schema_drift: SchemaDrift,
     /// Columns of the source that no slice and no bundle has.
@@ -126,6 +128,7 @@ impl TableConfig {
             accepted_left_percent: 50,
             accepted_standing_percent: 50,
             metadata_filter: None,
+            deleted_when: None,
             schema_drift: SchemaDrift::Carry,
             excluded_columns: Vec::new(),
             metadata_columns: Vec::new(),
@@ -236,6 +239,7 @@ impl TableConfig {
             ("BusinessUnit", self.business_unit_table.as_ref().map(TableName::to_string), None),
             ("BusinessUnitIdColumn", self.business_unit_id_column.clone(), None),
             ("MetadataFilter", self.metadata_filter.clone(), None),
+            ("DeletedWhen", self.deleted_when.clone(), None),
             ("ExcludedColumns", Some(join_names(&self.excluded_columns)), Some(String::new())),
             ("MetadataColumns", Some(join_names(&self.metadata_columns)), Some(String::new())),
             ("ModifiedOnIsUtc", Some(flag(self.clock == ClockKind::Utc)), Some(flag(true))),
@@ -282,6 +286,14 @@ impl TableConfig {
         always.into_iter().chain(maybe.into_iter().filter_map(|(column, name)| Some((column, name?))))
     }
 
+    /// The text of a condition on rows of the metadata, if there is one.
+    pub fn condition(&self, kind: ConditionKind) -> Option<&str> {
+        match kind {
+            ConditionKind::MetadataFilter => self.metadata_filter.as_deref(),
+            ConditionKind::DeletedWhen => self.deleted_when.as_deref(),
+        }
+    }
+
     /// What can be said without a catalog.
     ///
     /// # Errors
@@ -312,8 +324,23 @@ impl TableConfig {
             return wrong(&text, "ExcludedColumns");
         }
         self.check_metadata_columns()?;
-        if let Some(filter) = &self.metadata_filter {
-            MetadataFilter::parse(filter).map_err(|error| error.table(&self.name))?;
+        for kind in [ConditionKind::MetadataFilter, ConditionKind::DeletedWhen] {
+            let Some(text) = self.condition(kind) else { continue };
+            MetadataCondition::parse(kind, text).map_err(|error| error.table(&self.name))?;
+        }
+        if self.deleted_when.is_some() && !self.include_deletions {
+            return wrong(
+                "DeletedWhen says which rows are deleted, and IncludeDeletions=0 that no deletion is shipped",
+                "DeletedWhen",
+            )
+            .map_err(|error| error.hint("set IncludeDeletions=1, or leave DeletedWhen empty (`table set`)"));
+        }
+        let stamp = &self.metadata_modified_on_column;
+        if self.metadata_created_on_column.as_ref().is_some_and(|created| created.eq_ignore_ascii_case(stamp)) {
+            let text = format!("MetadataCreatedOnCol is {stamp}, which is MetadataModifiedOnCol");
+            return wrong(&text, "MetadataCreatedOnCol").map_err(|error| {
+                error.hint("name the column that counts where the other one is NULL, or leave it empty (`table set`)")
+            });
         }
         let bu = self.metadata_business_unit_column.is_some();
         if bu && (self.business_unit_table.is_none() || self.business_unit_id_column.is_none()) {

@@ -59,6 +59,8 @@ pub enum DifferenceKind {
     StampedBack,
     /// The same, with another content.
     WentBack,
+    /// Deleted by DeletedWhen, and no bundle says so.
+    Flagged,
     /// A row without ModifiedOn, which no window takes.
     NullModifiedOn,
     /// A row whose ModifiedOn lies in the future, which no window takes until then.
@@ -78,6 +80,7 @@ impl DifferenceKind {
             Self::LeftScope => "left-scope",
             Self::StampedBack => "stamped-back",
             Self::WentBack => "went-back",
+            Self::Flagged => "flagged",
             Self::NullModifiedOn => "null-modified-on",
             Self::FutureModifiedOn => "future-modified-on",
         }
@@ -88,9 +91,9 @@ impl DifferenceKind {
         !matches!(self, Self::StampedBack | Self::NullModifiedOn | Self::FutureModifiedOn)
     }
 
-    /// Whether a run that takes the row once more mends it.
+    /// Whether a run that takes the key once more mends it.
     pub fn can_be_pended(self) -> bool {
-        matches!(self, Self::Missing | Self::Older | Self::Moved | Self::OtherContent)
+        matches!(self, Self::Missing | Self::Older | Self::Moved | Self::OtherContent | Self::Flagged)
     }
 
     /// What to do, where the runs of the scope tell what is logged.
@@ -112,6 +115,10 @@ impl DifferenceKind {
             Self::WentBack => {
                 "the source went back in time, and receivers keep the later version; give these rows a new ModifiedOn, and the \
                  next run ships them"
+            }
+            Self::Flagged => {
+                "they were flagged without a new ModifiedOn, or before DeletedWhen was set; --pend makes the next run ship their \
+                 deletion"
             }
             Self::NullModifiedOn | Self::FutureModifiedOn => "correct ModifiedOn at the source, or exclude the keys",
         }

@@ -2,7 +2,7 @@
 
 use super::bundles::{LatestVersion, MEMORY, ReconciledChain, content_of, gather};
 use super::options::{Difference, DifferenceKind, NotReported, ReconcileOptions, TableDifferences};
-use crate::backend::{Backend, InventoryRow, KeyRequest, ParentRow, Remains};
+use crate::backend::{Backend, Flagged, InventoryRow, KeyRequest, ParentRow, Remains};
 use crate::bundle::{Bundle, Container};
 use crate::error::{Error, Result};
 use crate::latest::{KeyMap, LatestIndex};
@@ -187,14 +187,12 @@ impl<'a> Reconciler<'a> {
             self.report.pending += 1;
             return Ok(None);
         }
-        let is_due = self.report.reached.is_some_and(|reached| modified_on < reached)
-            && self.table.initial_baseline.is_none_or(|baseline| modified_on >= baseline);
         let Some(kind) = self.kind(row, modified_on, latest, parent) else { return Ok(latest) };
         if kind == DifferenceKind::StampedBack && self.options.content {
             return Ok(latest);
         }
         // What the bundles have wrong of an older version does not matter before the newer one is due.
-        if !is_due {
+        if !self.is_due(modified_on) {
             self.report.not_due += 1;
             return Ok(None);
         }
@@ -263,11 +261,16 @@ impl<'a> Reconciler<'a> {
         latest: Option<LatestVersion>,
     ) -> Result<()> {
         let in_bundles = latest.and_then(|latest| latest.version.modified_on);
-        self.report.note(Difference { kind, key: row.key, at_source: row.modified_on, in_bundles });
+        self.note(Difference { kind, key: row.key, at_source: row.modified_on, in_bundles })
+    }
+
+    fn note(&mut self, finding: Difference) -> Result<()> {
+        let (kind, key) = (finding.kind, finding.key);
+        self.report.note(finding);
         if self.options.pend && kind.can_be_pended() {
             let reason = format!("{REASON}{}", kind.as_str());
             let scope = self.options.unit.map(Scope::BusinessUnit);
-            self.backend.pend_key(&self.table.name, row.key, &KeyRequest::of(scope, &reason))?;
+            self.backend.pend_key(&self.table.name, key, &KeyRequest::of(scope, &reason))?;
             self.report.pended += 1;
         }
         Ok(())
@@ -280,7 +283,9 @@ impl<'a> Reconciler<'a> {
             self.monitor.check()?;
             let remains = self.remains(&page)?;
             for ((key, latest), remains) in page.iter().zip(remains) {
-                if !remains.is_there {
+                if let Some(flagged) = remains.flagged {
+                    self.judge_flagged(*key, *latest, flagged)?;
+                } else if !remains.is_there {
                     self.judge_gone(*key, *latest, remains)?;
                 } else if !self.came_for_others(latest) {
                     self.judge_left(*key, *latest, remains)?;
@@ -303,6 +308,29 @@ impl<'a> Reconciler<'a> {
             true => Ok(remains),
             false => Err(Error::internal("the source did not answer for every key")),
         }
+    }
+
+    /// A key that is deleted by `DeletedWhen`. What came later than that came without its blob, for what lies below it.
+    fn judge_flagged(&mut self, key: Guid, latest: LatestVersion, flagged: Flagged) -> Result<()> {
+        let held = latest.version.modified_on;
+        let finding = |kind| Difference { kind, key, at_source: flagged.on, in_bundles: held };
+        let Some(on) = flagged.on else { return self.note(finding(DifferenceKind::NullModifiedOn)) };
+        if flagged.is_pending {
+            self.report.pending += 1;
+        } else if held > Some(on) {
+            self.report.equal += 1;
+        } else if self.is_due(on) {
+            self.note(finding(DifferenceKind::Flagged))?;
+        } else {
+            self.report.not_due += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether a run that is completed has taken what has this stamp.
+    fn is_due(&self, modified_on: Timestamp) -> bool {
+        self.report.reached.is_some_and(|reached| modified_on < reached)
+            && self.table.initial_baseline.is_none_or(|baseline| modified_on >= baseline)
     }
 
     fn judge_gone(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {

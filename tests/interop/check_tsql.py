@@ -105,6 +105,14 @@ def values(tree, units, filetable, integers=False):
             if units
             else "(@BusinessUnitId IS NULL)"
         ),
+        "InScopeOrDeleted": "(@BusinessUnitId IS NULL)",
+        "IsDeleted": (
+            "(COALESCE((SELECT TOP (1) CASE WHEN (w.[Gone] IS NOT NULL) THEN 1 ELSE 0 END AS IsDeleted FROM [M].[dbo].[T] AS w"
+            " WHERE w.[Attachment]]Id] = m.[Attachment]]Id] AND (@BusinessUnitId IS NULL) AND (1 = 1)"
+            " ORDER BY w.[ModifiedOn] DESC, IsDeleted DESC), 0) = 1)"
+            if units
+            else "(0 = 1)"
+        ),
         "MetadataFilter": "m.[Kind] IN (N'a', N'b')" if units else "1 = 1",
         "TargetColumns": "[stream_id], [file_stream]",
         "SourceColumns": "s.[stream_id], s.[file_stream]",

@@ -35,7 +35,7 @@ pub(crate) fn bare(world: &mut World) -> Vec<(u32, Option<Timestamp>)> {
 }
 
 /// Whose rows receivers of A have, and which of them whole, after all bundles of A in their order.
-fn received(world: &World) -> Vec<(u32, bool)> {
+pub(crate) fn received(world: &World) -> Vec<(u32, bool)> {
     let bundles: Vec<_> = std::fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().path()).collect();
     let options = into_copy();
     let mut target = world.target();

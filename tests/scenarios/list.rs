@@ -3,7 +3,7 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, give_up, hidden,
+    ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, flagged, give_up, hidden,
     history, keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile,
     roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values,
     weeks, whose,
@@ -137,6 +137,18 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_24_columns_of_the_metadata_change_as_those_of_the_source,
         rule_24_columns_of_the_metadata_that_cannot_come_along_are_refused,
         rule_8_a_resumed_run_reads_what_the_metadata_says_with_each_row,
+    }
+    flagged {
+        rule_15_a_flag_is_a_deletion_and_its_row_a_row_again_without_it,
+        rule_17_a_flag_is_a_deletion_of_its_unit_and_of_all_units_and_of_no_other,
+        rule_7_a_flagged_folder_stays_without_its_content_while_something_lies_in_it,
+        rule_7_a_folder_that_is_flagged_with_all_that_lies_in_it_goes_at_once,
+        rule_4_a_flag_that_is_stamped_before_every_run_does_not_starve,
+        rule_3_a_row_that_is_flagged_since_it_was_queued_is_no_row_and_told_by_the_next_run,
+        rule_5_a_flag_without_a_stamp_is_found_and_comes_where_it_is_asked_for,
+        rule_6_what_is_flagged_and_told_to_nobody_is_counted_as_its_row_would_be,
+        rule_21_most_rows_of_a_scope_are_not_flagged_at_once,
+        a_flag_that_says_nothing_is_refused,
     }
     weeks {
         rule_24_twelve_weeks_of_changes_leave_every_receiver_with_the_source,

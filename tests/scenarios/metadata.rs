@@ -20,13 +20,13 @@ use blobdelta::verify::{VerifyLevel, verify};
 use std::collections::BTreeMap;
 
 /// A statement for the metadata, in both dialects the same but for the name of the table.
-fn alter(world: &mut World, change: &str) {
+pub(crate) fn alter(world: &mut World, change: &str) {
     let quoted = change.replace("nvarchar(max)", "\"nvarchar(max)\"");
     world.script(&format!("ALTER TABLE Meta.Docs {quoted}"), &format!("ALTER TABLE Meta.dbo.Docs {change}"));
 }
 
 /// Sets columns of one row of the metadata.
-fn set(world: &mut World, row: u32, values: &str) {
+pub(crate) fn set(world: &mut World, row: u32, values: &str) {
     let (sqlite, tsql) = (key(row).to_string().replace('-', ""), key(row));
     world.script(
         &format!("UPDATE Meta.Docs SET {values} WHERE RowId = x'{sqlite}'"),
@@ -51,7 +51,7 @@ fn seeded(on: &Instance) -> World {
     world
 }
 
-fn save(world: &mut World) -> Result<()> {
+pub(crate) fn save(world: &mut World) -> Result<()> {
     let config = world.table.clone();
     world.backend.save_table(&config)
 }

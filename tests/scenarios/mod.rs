@@ -22,6 +22,7 @@ mod deletions;
 mod destinations;
 mod drift;
 mod failures;
+mod flagged;
 mod give_up;
 mod hidden;
 mod history;

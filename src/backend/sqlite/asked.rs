@@ -21,6 +21,7 @@ const EXPAND_PENDING: &str = statement(SQL, "expand_pending");
 const DROP_EXPANDED: &str = statement(SQL, "drop_expanded");
 const BACK_AGAIN: &str = statement(SQL, "back_again");
 const ASKED_ANCESTORS: &str = statement(SQL, "asked_ancestors");
+const ASKED_DELETIONS: &str = statement(SQL, "asked_deletions");
 const NOTE_WITHOUT_METADATA: &str = statement(SQL, "note_without_metadata");
 const DROP_TAKEN: &str = statement(SQL, "drop_taken");
 
@@ -68,13 +69,16 @@ pub(super) fn settle_asked(db: &Database, prepared: &Prepared, scope: Scope, par
     ancestors::ask_for_orphans(db, prepared, parameters)
 }
 
-/// With the slice complete: its scope has had what was copied, and the ancestors that were asked for.
+/// With the slice complete: its scope has had what was copied, and the ancestors and deletions that were asked for.
 pub(super) fn forget_pending(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<()> {
     let (table, scope) = (&table_run.fence.table, table_run.scope.to_string());
     if db.query_one(WAITS, (table, &scope))? {
+        let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
         if prepared.config.is_tree() {
-            let parameters = prepared.parameters(&prepared::given(db, table_run, 0, 0)?);
             prepared.run_filled(db, "asked_ancestors", ASKED_ANCESTORS, &parameters)?;
+        }
+        if prepared.config.deleted_when.is_some() {
+            prepared.run_filled(db, "asked_deletions", ASKED_DELETIONS, &parameters)?;
         }
         // What was asked for even without metadata is that again, where the slice is given up.
         for queue in ["BlobDeltaWindowQueue", "BlobDeltaMissingParentsQueue"] {

@@ -49,7 +49,7 @@ pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
             ":utc": table.clock == ClockKind::Utc, ":excluded": table.excluded_stream_id,
             ":active": table.is_active, ":deletions": table.include_deletions, ":bundle": table.require_bundle,
             ":absent": table.accepted_absent_percent, ":orphan": table.accepted_orphan_percent,
-            ":filter": table.metadata_filter,
+            ":filter": table.metadata_filter, ":flag": table.deleted_when,
             ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
             ":drift": table.schema_drift.as_str(),
             ":keys": table.key_type.name(), ":omit": table.omit_known_content,
@@ -107,7 +107,8 @@ pub(super) fn check_config(db: &Database, table: &TableConfig) -> Result<Vec<Col
         let text = "the source has a column of a name that the slice needs for itself";
         return Err(at(Error::config(text).hint("names that begin with Delta are the engine's"), &clash.name));
     }
-    filter::filter_condition(db, table)?;
+    filter::filter_condition(db, table, "m")?;
+    filter::deleted_condition(db, table, "m")?;
     Ok(source)
 }
 
@@ -272,6 +273,7 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         accepted_absent_percent: row.get(27).map_err(broken)?,
         accepted_orphan_percent: row.get(28).map_err(broken)?,
         metadata_filter: optional(29)?,
+        deleted_when: optional(38)?,
         accepted_left_percent: row.get(30).map_err(broken)?,
         accepted_standing_percent: row.get(31).map_err(broken)?,
         schema_drift: SchemaDrift::parse(&text(32)?).map_err(|error| error.table(&table_name))?,

@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::errors::failed;
 use super::prepared::{self, Prepared};
 use super::sql::{from_json, to_json};
-use super::{ancestors, asked, config, drift, lease, left, marker, reported, template};
+use super::{ancestors, asked, config, drift, lease, left, marker, reported, start, template};
 use crate::error::{Error, Result};
 use crate::model::name::TableName;
 use crate::model::run::{Fence, Run, Scope, Status, TableCounts, TableRun};
@@ -106,13 +106,7 @@ fn sum_up(db: &Database, prepared: &Prepared, table_run: &TableRun) -> Result<Ta
     counts.held_back =
         db.query_one("SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = ?1 AND TableName = ?2", (run, table))?;
     (counts.pending, counts.pending_since) = asked::pending_keys(db, &prepared.config, table_run.scope)?;
-    counts.tombstones = db.query_one(
-        &format!(
-            "SELECT count(*) FROM {}.BlobDeltaDeletion WHERE TableName = ?1",
-            db.schema_of(&prepared.config.target.db)
-        ),
-        [table],
-    )?;
+    counts.tombstones = start::told_deletions(db, prepared)?;
     if unfinished > 0 || counts.roots + counts.children != copied {
         let text = format!(
             "the sums do not fit: {unfinished} keys have not ended, {copied} were copied, {} stand in the slice",

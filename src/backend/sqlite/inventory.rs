@@ -8,8 +8,8 @@ use super::survey::{self, is_stamp_or_null, odd_stamp};
 use super::template::{self, Parameters, Placeholders};
 use super::types;
 use super::{catalog, config, large};
-use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
-use crate::error::Result;
+use crate::backend::inventory::{Flagged, Inventory, InventoryRow, ParentRow, Remains, WholeTable};
+use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -19,6 +19,7 @@ use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
 use crate::scripts::statement::statement;
+use rusqlite::Row;
 use rusqlite::types::{Value, ValueRef};
 use std::collections::BTreeSet;
 
@@ -222,32 +223,38 @@ fn remains_of(
     now: Timestamp,
     key: Guid,
 ) -> Result<Remains> {
-    let asked = (&table.name, key, scope.business_unit(), scope.to_string(), now.latest_reported());
-    let (remains, odd_stamp, is_odd_log) = db.query_row(sql, asked, |row| {
-        let stamp = row.get_ref(1)?;
-        let is_odd_log = !is_stamp_or_null(row.get_ref(3)?) || !is_stamp_or_null(row.get_ref(4)?);
-        let remains = Remains {
-            is_there: row.get(0)?,
-            modified_on: row.get::<_, Noted>(1)?.0,
-            is_handed: row.get(2)?,
-            deleted_on: row.get::<_, Noted>(3)?.0,
-            left_on: row.get::<_, Noted>(4)?.0,
-            reported_on: row.get::<_, Noted>(5)?.0,
-        };
-        Ok((
-            remains,
-            (!is_stamp_or_null(stamp))
-                .then(|| odd_stamp(table, (&table.metadata_modified_on_column, survey::FORM), stamp, Ok(key))),
-            is_odd_log,
-        ))
-    })?;
-    if let Some(error) = odd_stamp
-        && !survey::excluded_keys(db, table)?.contains(&key)
-    {
-        return Err(error);
+    let parameters: Parameters = vec![
+        ("@TableName", Value::Text(table.name.to_string())),
+        ("@Key", bytes(Some(key))),
+        ("@BusinessUnitId", bytes(scope.business_unit())),
+        ("@Scope", Value::Text(scope.to_string())),
+        ("@Latest", Value::Text(now.latest_reported().to_string())),
+    ];
+    let read = |error| failed("read the inventory", error).table(&table.name);
+    let mut statement = template::prepare_script(db, "inventory_remains", sql, &parameters)?;
+    let mut rows = statement.raw_query();
+    let row = rows.next().map_err(read)?.ok_or_else(|| Error::internal("the source did not answer for a key"))?;
+    let stamp = row.get_ref(1).map_err(read)?;
+    if !is_stamp_or_null(stamp) && !survey::excluded_keys(db, table)?.contains(&key) {
+        return Err(odd_stamp(table, (&table.metadata_modified_on_column, survey::FORM), stamp, Ok(key)));
     }
-    if is_odd_log && table.include_deletions {
+    let is_odd = |at| row.get_ref(at).map(|value| !is_stamp_or_null(value)).map_err(read);
+    if table.include_deletions && (is_odd(3)? || is_odd(4)?) {
         survey::check_deletions(db, table, scope)?;
     }
-    Ok(remains)
+    remains_in(row).map_err(read)
+}
+
+fn remains_in(row: &Row<'_>) -> rusqlite::Result<Remains> {
+    let time = |at| row.get::<_, Noted>(at).map(|noted| noted.0);
+    let flagged = Flagged { on: time(7)?, is_pending: row.get(8)? };
+    Ok(Remains {
+        is_there: row.get(0)?,
+        modified_on: time(1)?,
+        is_handed: row.get(2)?,
+        deleted_on: time(3)?,
+        left_on: time(4)?,
+        reported_on: time(5)?,
+        flagged: row.get::<_, bool>(6)?.then_some(flagged),
+    })
 }

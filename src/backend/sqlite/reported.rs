@@ -5,7 +5,7 @@ use super::errors::failed;
 use super::prepared::Prepared;
 use super::sql::Noted;
 use super::template::{self, Parameters};
-use crate::backend::suspect::{SAMPLE_ROWS, Share, Suspicion};
+use crate::backend::suspect::{FEW, SAMPLE_ROWS, Share, Suspicion};
 use crate::error::Result;
 use crate::model::id::Guid;
 use crate::model::run::{Run, TableCounts};
@@ -23,6 +23,9 @@ const SUSPECT_ORPHAN: &str = statement(SQL, "suspect_orphan");
 const SUSPECT_LEFT: &str = statement(SQL, "suspect_left");
 const DELETIONS: &str = statement(SQL, "deletions");
 const SUSPECT_STANDING: &str = statement(SQL, "suspect_standing");
+const FLAGGED: &str = statement(SQL, "flagged");
+const SUSPECT_FLAGGED: &str = statement(SQL, "suspect_flagged");
+const STILL_THERE: &str = statement(SQL, "still_there");
 const SAMPLE_ABSENT: &str = statement(SQL, "sample_absent");
 const SAMPLE_ORPHAN: &str = statement(SQL, "sample_orphan");
 
@@ -104,13 +107,30 @@ pub(super) fn suspect_left(db: &Database, prepared: &Prepared, parameters: &Para
 /// Rule 15: what is due is told by this slice, unless it is suspect (rule 21).
 pub(super) fn report_deletions(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<()> {
     let logged = "SELECT EXISTS (SELECT 1 FROM BlobDeltaDeletionLog WHERE TableName = ?1)";
-    if !prepared.config.include_deletions || !db.query_one(logged, [&prepared.config.name])? {
-        return Ok(());
+    let config = &prepared.config;
+    if config.include_deletions && db.query_one(logged, [&config.name])? {
+        prepared.run_filled(db, "deletions", DELETIONS, parameters)?;
+        let found = share(db, prepared, "suspect_standing", SUSPECT_STANDING, parameters)?;
+        Suspicion::StandingRow.judge_alone(config, found)?;
     }
-    let sql = prepared.placeholders.fill("deletions", DELETIONS)?;
-    template::run_script(db, "deletions", &sql, parameters)?;
-    let found = share(db, prepared, "suspect_standing", SUSPECT_STANDING, parameters)?;
-    Suspicion::StandingRow.judge_alone(&prepared.config, found)
+    if config.deleted_when.is_some() {
+        prepared.run_filled(db, "flagged", FLAGGED, parameters)?;
+        Suspicion::Flagged.judge_alone(config, flagged(db, prepared, parameters)?)?;
+    }
+    Ok(())
+}
+
+/// Keys of a scope that are deleted by `DeletedWhen` since they were told last. Of the rest no more is counted than decides.
+fn flagged(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {
+    let lost = first(db, prepared, "suspect_flagged", SUSPECT_FLAGGED, parameters)?.unwrap_or(0);
+    if lost < FEW {
+        return Ok(Share::default());
+    }
+    let most = lost.saturating_mul(100) / u64::from(prepared.config.accepted_left_percent.max(1));
+    let mut parameters = parameters.clone();
+    parameters.push(("@Limit", Value::Integer(i64::try_from(most).unwrap_or(i64::MAX))));
+    let rest = first(db, prepared, "still_there", STILL_THERE, &parameters)?.unwrap_or(0);
+    Ok(Share { of: lost + rest, lost })
 }
 
 pub(super) fn sample_keys(db: &Database, prepared: &Prepared, parameters: &Parameters) -> Result<Share> {

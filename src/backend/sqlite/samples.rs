@@ -90,7 +90,7 @@ fn counted_advice(db: &Database, prepared: &Prepared, parameters: &Parameters) -
     let mut found: Vec<Advice> = reported
         .map(|(count, what, todo)| advice(Severity::Warning, config, format!("{count} {what}"), Some(todo)))
         .collect();
-    if config.include_deletions && counts.logged_deletions == 0 {
+    if config.include_deletions && config.deleted_when.is_none() && counts.logged_deletions == 0 {
         let text = "no deletion of this table is logged: rows that are deleted stay with receivers";
         let todo = "nothing, if no row is ever deleted; else log them, or let `reconcile --log-deletions` do it";
         found.push(advice(Severity::Ok, config, text, Some(todo)));

@@ -37,9 +37,26 @@ pub(super) fn value_at(stamps: &Stamps, now: Timestamp) -> String {
     value(stamps, (&day(&format!("'{now}'")), &format!("'{}'", now.plus_ticks(-TICKS_PER_MICROSECOND))))
 }
 
+/// By which the rows of one key are ordered, of a row of the metadata under this alias. The stamp, but that one of today is the end
+/// of its day.
+pub(super) fn order(stamps: &Stamps, alias: &str) -> String {
+    let value = |column: &StampColumn| {
+        let name = format!("{alias}.{}", quote(&column.name));
+        match column.kind {
+            StampKind::PointInTime => name,
+            StampKind::Instant => format!("substr({name}, 1, 27)"),
+            StampKind::Day => format!("{name} || 'T23:59:59.9999990'"),
+        }
+    };
+    first_of(stamps.columns().map(value).collect())
+}
+
 /// With the day of a run's start, and the last microsecond before that.
 fn value(stamps: &Stamps, today: (&str, &str)) -> String {
-    let values: Vec<String> = stamps.columns().map(|column| value_of(column, today)).collect();
+    first_of(stamps.columns().map(|column| value_of(column, today)).collect())
+}
+
+fn first_of(values: Vec<String>) -> String {
     match values.as_slice() {
         [one] => one.clone(),
         several => format!("coalesce({})", several.join(", ")),

@@ -172,6 +172,9 @@ pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableC
             query_script_u64(db, "SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
         (counts.pending, counts.pending_since) = asked::pending_keys(db, table, request.scope)?;
         counts.without_key = without_key;
+        if marker.is_ok() {
+            counts.tombstones = told_deletions(db, &prepared)?;
+        }
         planned = Some((keys, counts, suspect));
         Err::<(), Error>(rolled_back)
     });
@@ -348,6 +351,13 @@ fn suspects(db: &Database, prepared: &Prepared, parameters: &Parameters, has_sli
     db.execute(&format!("DELETE FROM {schema}.BlobDeltaDeletion WHERE TableName = ?1"), [&table.name])?;
     reported::report_deletions(db, prepared, parameters)?;
     reported::suspect_left(db, prepared, parameters)
+}
+
+/// How many tombstones the slice has.
+pub(super) fn told_deletions(db: &Database, prepared: &Prepared) -> Result<u64> {
+    let slice = db.schema_of(&prepared.config.target.db);
+    let count = format!("SELECT count(*) FROM {slice}.BlobDeltaDeletion WHERE TableName = ?1");
+    db.query_one(&count, [&prepared.config.name])
 }
 
 /// Rule 12. The first run over all units takes everything, so it has nothing to tell.

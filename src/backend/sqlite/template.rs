@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 const SQL: &str = include_str!("../../../sql/sqlite/template.sql");
 const IN_UNITS: &str = statement(SQL, "in_units");
+const IS_DELETED: &str = statement(SQL, "is_deleted");
 const OF_METADATA: &str = statement(SQL, "of_metadata");
 const STEP_SCRIPT: &str = statement(SQL, "step_script");
 const QUEUE_SCRIPT: &str = statement(SQL, "queue_script");
@@ -45,13 +46,15 @@ impl Placeholders {
         let chunked = chunks::chunked(db, config, columns)?;
         let stamps = Stamps::find(config, &catalog::table_columns(db, &config.metadata)?)?;
         let unit = column(&config.metadata_business_unit_column);
-        let filter = filter::filter_condition(db, config)?;
-        let in_units = match (&unit, &business_units, column(&config.business_unit_id_column)) {
-            (Some(unit), Some(units), Some(id)) => filled(IN_UNITS, &[("Units", units), ("Id", &id), ("Unit", unit)]),
-            _ => "(@BusinessUnitId IS NULL)".to_owned(),
-        };
-        let in_scope = format!("({in_units} AND {filter})");
+        let filter = filter::filter_condition(db, config, "m")?;
         let metadata = catalog::resolve(db, &config.metadata)?;
+        let in_units = in_units(config, business_units.as_deref(), "m");
+        let is_deleted = is_deleted(db, config, (&metadata, business_units.as_deref()), &stamps)?;
+        let in_scope_or_deleted = format!("({in_units} AND {filter})");
+        let in_scope = match &is_deleted {
+            Some(is_deleted) => format!("({in_scope_or_deleted} AND NOT {is_deleted})"),
+            None => in_scope_or_deleted.clone(),
+        };
         let of_metadata =
             |name: &str| metadata_value(config, name, (&metadata, &stamp::value_in_run(&stamps)), &in_scope);
         let value = |column: &Column| match config.metadata_column_of(&column.name) {
@@ -80,6 +83,8 @@ impl Placeholders {
             ("BusinessUnitIdColumn", column(&config.business_unit_id_column)),
             ("BusinessUnit", Some(unit.map_or("NULL".into(), |unit| format!("m.{unit}")))),
             ("InScope", Some(in_scope.clone())),
+            ("InScopeOrDeleted", Some(in_scope_or_deleted)),
+            ("IsDeleted", Some(is_deleted.unwrap_or_else(|| "(0)".to_owned()))),
             ("InUnits", Some(in_units)),
             ("MetadataFilter", Some(filter)),
             ("TargetColumns", Some(listed(&|column| quote(&column.name)))),
@@ -157,6 +162,38 @@ impl Placeholders {
         filled.push_str(rest);
         Ok(filled)
     }
+}
+
+/// Whether a row of the metadata under this alias is of the units of the run.
+fn in_units(config: &TableConfig, units: Option<&str>, alias: &str) -> String {
+    match (&config.metadata_business_unit_column, units, &config.business_unit_id_column) {
+        (Some(unit), Some(units), Some(id)) => {
+            let unit = format!("{alias}.{}", quote(unit));
+            filled(IN_UNITS, &[("Units", units), ("Id", &quote(id)), ("Unit", &unit)])
+        }
+        _ => "(@BusinessUnitId IS NULL)".to_owned(),
+    }
+}
+
+/// Whether the key of a row of the metadata, AS m, is deleted by `DeletedWhen`; `None` where no row is.
+fn is_deleted(
+    db: &Database,
+    config: &TableConfig,
+    (metadata, units): (&str, Option<&str>),
+    stamps: &Stamps,
+) -> Result<Option<String>> {
+    let Some(condition) = filter::deleted_condition(db, config, "w")? else { return Ok(None) };
+    Ok(Some(filled(
+        IS_DELETED,
+        &[
+            ("Condition", &condition),
+            ("MetadataTable", metadata),
+            ("Id", &quote(&config.metadata_id_column)),
+            ("InUnits", &in_units(config, units, "w")),
+            ("Filter", &filter::filter_condition(db, config, "w")?),
+            ("Stamp", &stamp::order(stamps, "w")),
+        ],
+    )))
 }
 
 /// The value of a column of the metadata that comes along with the row `s`. Nothing for a row of another unit, of which no row is

@@ -17,7 +17,7 @@ const SQL: &str = include_str!("../../../sql/sqlserver/config.sql");
 const ADD_WATERMARK: &str = statement(SQL, "add_watermark");
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 39] = [
+const COLUMNS: [&str; 40] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -56,6 +56,7 @@ const COLUMNS: [&str; 39] = [
     "MetadataColumns",
     "MetadataCreatedOnCol",
     "OmitKnownContent",
+    "DeletedWhen",
     // The last, which is looked up and never written.
     "KeyType",
 ];
@@ -168,7 +169,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 38] {
+fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 39] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -209,6 +210,7 @@ fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 38] {
         (!table.metadata_columns.is_empty()).then(|| join_names(&table.metadata_columns)).into(),
         table.metadata_created_on_column.as_ref().into(),
         table.omit_known_content.into(),
+        table.deleted_when.as_ref().into(),
     ]
 }
 
@@ -236,7 +238,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?.to_owned(),
-        key_type: KeyType::from_name(text(38)?).map_err(|error| error.table(&table))?,
+        key_type: KeyType::from_name(text(39)?).map_err(|error| error.table(&table))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: u32::try_from(fields.must(20, RowFields::number)?)
@@ -251,6 +253,7 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         accepted_absent_percent: number_at(fields, 27)?,
         accepted_orphan_percent: number_at(fields, 28)?,
         metadata_filter: optional(29)?,
+        deleted_when: optional(38)?,
         accepted_hidden: optional(30)?,
         accepted_left_percent: number_at(fields, 31)?,
         accepted_standing_percent: number_at(fields, 32)?,

@@ -9,10 +9,11 @@ use super::values::{RowFields, cell_of, of, selected};
 use super::{catalog, config, stamp};
 use crate::backend::compatibility::named;
 use crate::backend::filter::{Dialect, condition};
-use crate::backend::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
+use crate::backend::inventory::{Flagged, Inventory, InventoryRow, ParentRow, Remains, WholeTable};
 use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::digest::Sha256;
+use crate::model::filter::ConditionKind;
 use crate::model::id::Guid;
 use crate::model::key::{KeyType, place_bytes};
 use crate::model::name::TableName;
@@ -26,8 +27,8 @@ use std::collections::{BTreeSet, HashMap};
 
 const SQL: &str = include_str!("../../../sql/sqlserver/inventory.sql");
 const INVENTORY: &str = statement(SQL, "inventory");
-const DIALECT: Dialect =
-    Dialect { always: "1 = 1", column: |name| of("m", name), guid: |guid| format!("'{guid}'"), text: "N" };
+const DIALECT: Dialect = Dialect { column: of, guid: |guid| format!("'{guid}'"), text: "N" };
+const IS_DELETED: &str = statement(SQL, "is_deleted");
 const REMAINS: &str = statement(SQL, "remains");
 const PARENTS: &str = statement(SQL, "parents");
 const WHOLE: &str = statement(SQL, "whole");
@@ -112,7 +113,18 @@ impl Inventory for SourceInventory<'_> {
         let unit = scope.business_unit();
         let of_scope = if unit.is_some() { "d.BusinessUnit = @P4" } else { "d.BusinessUnit IS NULL" };
         let is_handed = if unit.is_some() { HANDED_TO_UNIT } else { "1 = 1" };
-        let text = filled(&text, &[("OfScope", of_scope), ("IsHanded", is_handed)]);
+        let unit_parameter = unit.map(|_| "@P4");
+        let in_scope_or_deleted = in_scope_or_deleted(self.db, table, unit_parameter, "m")?;
+        let is_deleted = is_deleted(self.db, table, unit_parameter)?.unwrap_or_else(|| "0 = 1".to_owned());
+        let text = filled(
+            &text,
+            &[
+                ("OfScope", of_scope),
+                ("IsHanded", is_handed),
+                ("InScopeOrDeleted", &in_scope_or_deleted),
+                ("IsDeleted", &is_deleted),
+            ],
+        );
         let mut sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(now.latest_reported());
         if let Some(unit) = unit {
             sql = sql.with(unit);
@@ -122,7 +134,9 @@ impl Inventory for SourceInventory<'_> {
             let is_there = fields.must(1, RowFields::number)? != 0;
             let (modified_on, is_handed) = (fields.time(2)?, fields.must(3, RowFields::number)? != 0);
             let (deleted_on, left_on, reported_on) = (fields.time(4)?, fields.time(5)?, fields.time(6)?);
-            found.insert(key, Remains { is_there, modified_on, is_handed, deleted_on, left_on, reported_on });
+            let flagged = Flagged { on: fields.time(8)?, is_pending: fields.must(9, RowFields::number)? != 0 };
+            let flagged = (fields.must(7, RowFields::number)? != 0).then_some(flagged);
+            found.insert(key, Remains { is_there, modified_on, is_handed, deleted_on, left_on, reported_on, flagged });
             Ok(())
         })?;
         Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
@@ -249,14 +263,19 @@ fn of_tables(db: &mut Database, text: &str, table: &TableConfig, now: Timestamp)
     Ok(filled(&text, &values.map(|(name, value)| (name, value.as_str()))))
 }
 
-/// Which rows of the metadata table, AS m, count. The procedures read the filter by themselves; whoever
+/// What a condition of a table says of a row of the metadata table under this alias. The procedures read it by themselves; whoever
 /// reconciles may not call what they call for it.
-fn filter_condition(db: &mut Database, table: &TableConfig) -> Result<String> {
-    let columns = match &table.metadata_filter {
+fn metadata_condition(
+    db: &mut Database,
+    table: &TableConfig,
+    kind: ConditionKind,
+    alias: &str,
+) -> Result<Option<String>> {
+    let columns = match table.condition(kind) {
         Some(_) => catalog::columns(&mut db.client, &table.metadata)?,
         None => Vec::new(),
     };
-    condition(table, &columns, &DIALECT)
+    condition(table, kind, &columns, (&DIALECT, alias))
 }
 
 fn path_type(
@@ -304,12 +323,37 @@ fn inventory_sql(
 
 /// Whether a row of the metadata table, AS m, is in scope; of one business unit, if this parameter names one.
 fn in_scope(db: &mut Database, table: &TableConfig, unit: Option<&str>) -> Result<String> {
-    let mut in_scope = filter_condition(db, table)?;
+    let in_scope = in_scope_or_deleted(db, table, unit, "m")?;
+    Ok(match is_deleted(db, table, unit)? {
+        Some(is_deleted) => format!("{in_scope} AND NOT ({is_deleted})"),
+        None => in_scope,
+    })
+}
+
+/// Whether the key of a row of the metadata table, AS m, is deleted by `DeletedWhen`; `None` where none is.
+fn is_deleted(db: &mut Database, table: &TableConfig, unit: Option<&str>) -> Result<Option<String>> {
+    let Some(condition) = metadata_condition(db, table, ConditionKind::DeletedWhen, "w")? else { return Ok(None) };
+    Ok(Some(filled(
+        IS_DELETED,
+        &[
+            ("Condition", condition.as_str()),
+            ("MetadataTable", &catalog::resolve(&mut db.client, &table.metadata)?),
+            ("Id", &quote(&table.metadata_id_column)),
+            ("InScopeOrDeleted", &in_scope_or_deleted(db, table, unit, "w")?),
+            ("Stamp", &stamp::order(db, table, "w")?),
+        ],
+    )))
+}
+
+/// The same as [`in_scope`] of a row under this alias, whether it is deleted by `DeletedWhen` or not.
+fn in_scope_or_deleted(db: &mut Database, table: &TableConfig, unit: Option<&str>, alias: &str) -> Result<String> {
+    let filter = metadata_condition(db, table, ConditionKind::MetadataFilter, alias)?;
+    let mut in_scope = filter.unwrap_or_else(|| "1 = 1".to_owned());
     if let (Some(units), Some(unit_id), Some(own)) =
         (&table.business_unit_table, &table.business_unit_id_column, &table.metadata_business_unit_column)
     {
         let units = catalog::resolve(&mut db.client, units)?;
-        let own = of("m", own);
+        let own = of(alias, own);
         in_scope = format!("{in_scope} AND EXISTS (SELECT 1 FROM {units} AS u WHERE {} = {own})", of("u", unit_id));
         if let Some(unit) = unit {
             in_scope.push_str(&format!(" AND {own} = {unit}"));
