@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::model::column::Column;
 use crate::model::filter::{ConditionKind, MetadataCondition};
 use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::model::sqltype::SqlType;
 use crate::model::table::TableConfig;
 
@@ -29,23 +30,36 @@ pub(super) fn condition(
     (dialect, alias): (&Dialect, &str),
 ) -> Result<Option<String>> {
     let Some(text) = table.condition(kind) else { return Ok(None) };
+    condition_of(kind, text, (&table.metadata, columns), (dialect, alias))
+        .map(Some)
+        .map_err(|error| error.table(&table.name))
+}
+
+/// What a condition says of a row of a table that has these columns, under this alias.
+///
+/// # Errors
+/// As [`condition`].
+pub(super) fn condition_of(
+    kind: ConditionKind,
+    text: &str,
+    (of, columns): (&TableName, &[Column]),
+    (dialect, alias): (&Dialect, &str),
+) -> Result<String> {
     let setting = kind.setting();
-    let at = |error: Error| error.table(&table.name).column(setting);
-    let condition = MetadataCondition::parse(kind, text).map_err(at)?;
+    let at = |error: Error| error.column(setting);
+    let condition = MetadataCondition::parse(kind, text)?;
     let column =
         columns.iter().find(|column| column.name.eq_ignore_ascii_case(&condition.column)).ok_or_else(|| {
             let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            at(Error::config(format!(
-                "{setting} names the column {}, which {} does not have",
-                condition.column, table.metadata
-            ))
-            .hint(format!("correct {setting} with `table set`; the metadata table has: {}", names.join(", "))))
+            let correct = if kind == ConditionKind::When { "correct it" } else { "correct it with `table set`" };
+            at(Error::config(format!("{setting} names the column {}, which {of} does not have", condition.column))
+                .hint(format!("{correct}; the table has: {}", names.join(", "))))
         })?;
     let name = (dialect.column)(alias, &column.name);
-    let Some(values) = &condition.values else { return Ok(Some(format!("({name} IS NOT NULL)"))) };
+    let Some(values) = &condition.values else { return Ok(format!("({name} IS NOT NULL)")) };
     let values = values.iter().map(|value| literal(column, value, dialect));
     let values = values.collect::<Result<Vec<_>>>().map_err(at)?;
-    Ok(Some(format!("({name} IN ({}))", values.join(", "))))
+    Ok(format!("({name} IN ({}))", values.join(", ")))
 }
 
 /// The one place where a value of a configuration becomes SQL.

@@ -7,6 +7,7 @@
 mod compatibility;
 mod connect;
 mod content;
+mod deletion_script;
 mod existing;
 mod extract;
 mod filter;
@@ -31,6 +32,7 @@ mod versions;
 
 pub use connect::{Connection, OpenOptions};
 pub use content::{ComingValue, KnownValue};
+pub use deletion_script::{AuditTable, DeletionSource};
 pub use existing::{ChainVersion, ExistingVersions};
 pub use extract::{Extract, LeaseKeeper};
 pub use inventory::{Flagged, Inventory, InventoryRow, ParentRow, Remains, WholeTable};

@@ -4,6 +4,7 @@
 //! inventory, each with what it alone knows. Here is no logic.
 
 use super::content::{ComingValue, KnownValue};
+use super::deletion_script::DeletionSource;
 use super::existing::ExistingVersions;
 use super::extract::{Extract, LeaseKeeper};
 use super::inventory::{Inventory, InventoryRow, ParentRow, Remains, WholeTable};
@@ -176,6 +177,7 @@ impl<S: Servants> Upkeep for S {
         fn limit_memory(&mut self, bytes: u64) -> Result<()>;
         fn doctor(&mut self) -> Result<Vec<Advice>>;
         fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>>;
+        fn deletion_script(&mut self, table: &TableConfig, from: &DeletionSource) -> Result<String>;
         fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()>;
         fn backup(&mut self, fences: &[Fence], database: &str, path: &str,
             progress: &mut dyn FnMut(u8)) -> Result<BackupRecord>;

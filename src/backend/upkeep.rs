@@ -1,5 +1,6 @@
 //! What a deployment needs beside its runs: advice, backups of slices, and an end of what is kept.
 
+use crate::backend::deletion_script::DeletionSource;
 use crate::backend::prune::{PrunedTable, Retention};
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -83,6 +84,12 @@ pub trait Upkeep {
     /// # Errors
     /// Config, if the configuration does not fit the catalog; Database.
     fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>>;
+
+    /// A script that fills the deletion log where others delete, for whoever administers those tables. Changes nothing.
+    ///
+    /// # Errors
+    /// Config, if the configuration or what is named does not fit the catalog, or this instance has no such trigger; Database.
+    fn deletion_script(&mut self, table: &TableConfig, from: &DeletionSource) -> Result<String>;
 
     /// Whether this instance can back up these databases to a folder or container, and this login may; asked
     /// before a run begins that will want it.

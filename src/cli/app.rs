@@ -74,6 +74,7 @@ fn work(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Table(TableCommand::List(args)) => tables::list(args),
         Command::Table(TableCommand::Set(args)) => tables::set(args),
         Command::Table(TableCommand::Refresh(args)) => tables::refresh(args),
+        Command::Table(TableCommand::Trigger(args)) => tables::trigger(args),
         Command::Table(TableCommand::Remove(args)) => tables::remove(args),
         Command::Key(command) => key::run(command),
         Command::Run(args) => runs::run(args, progress),

@@ -1,4 +1,4 @@
-//! The arguments of `table add`, `table list`, `table set` and `table remove`.
+//! The arguments of `table add`, `table list`, `table set`, `table refresh`, `table trigger` and `table remove`.
 
 use super::instance::Instance;
 use crate::model::name::TableName;
@@ -15,6 +15,8 @@ pub enum TableCommand {
     Set(TableSetArgs),
     /// Change a slice table to the columns of its source, as the next run would do it
     Refresh(TableRefreshArgs),
+    /// Print a trigger, or a statement, that logs deletions
+    Trigger(TableTriggerArgs),
     /// Remove a table from the configuration; records of its runs and bundles stay, and its slice table stays
     Remove(TableRemoveArgs),
 }
@@ -99,6 +101,40 @@ pub struct TableRefreshArgs {
     /// Print what differs, and change nothing
     #[arg(long)]
     pub plan: bool,
+}
+
+const TABLE_TRIGGER_HELP: &str = "\
+The script is for the administrator of the tables. It fills the deletion log (BlobDeltaDeletionLog). blobdelta prints
+it and changes nothing. TRUNCATE TABLE fires no trigger. An embedded instance has no triggers that reach the job
+database, only --audit. Systems that set a flag and delete nothing need no trigger: see DeletedWhen of `table set`.
+
+Examples:
+  blobdelta table trigger Files.dbo.Attachment --connection \"$BLOBDELTA_CONNECTION\"
+  blobdelta table trigger Files.dbo.Attachment --audit Files.dbo.Audit --key RowId --deleted-on At --when Action=D";
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = TABLE_TRIGGER_HELP)]
+pub struct TableTriggerArgs {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// The configured table
+    #[arg(value_name = "NAME", value_parser = TableName::parse)]
+    pub name: TableName,
+    /// Print a trigger on the metadata table; without this, on the blob table
+    #[arg(long, conflicts_with = "audit")]
+    pub metadata: bool,
+    /// Print a statement that logs the deletions that this table has recorded: Db.schema.Table
+    #[arg(long, value_name = "TABLE", value_parser = TableName::parse, requires = "key", requires = "deleted_on")]
+    pub audit: Option<TableName>,
+    /// The column of that table that has the key of the deleted row
+    #[arg(long, value_name = "COLUMN", requires = "audit")]
+    pub key: Option<String>,
+    /// The column of that table that has the time of the deletion
+    #[arg(long, value_name = "COLUMN", requires = "audit")]
+    pub deleted_on: Option<String>,
+    /// Which rows of that table record a deletion: COLUMN=VALUE[,VALUE…], or COLUMN IS NOT NULL
+    #[arg(long, value_name = "CONDITION", requires = "audit")]
+    pub when: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]

@@ -1,13 +1,15 @@
-//! `table add`, `table list`, `table set`, `table refresh` and `table remove`.
+//! `table add`, `table list`, `table set`, `table refresh`, `table trigger` and `table remove`.
 
 use super::again;
 use super::answer::Answer;
 use super::doctor::advice_table;
 use super::fields;
 use super::table::{TextTable, plain};
-use super::table_args::{TableAddArgs, TableListArgs, TableRefreshArgs, TableRemoveArgs, TableSetArgs};
+use super::table_args::{
+    TableAddArgs, TableListArgs, TableRefreshArgs, TableRemoveArgs, TableSetArgs, TableTriggerArgs,
+};
 use super::text::Text;
-use crate::backend::Backend;
+use crate::backend::{AuditTable, Backend, DeletionSource};
 use crate::convert::ColumnPlan;
 use crate::error::{Error, Result};
 use crate::model::column::delta_columns;
@@ -110,6 +112,27 @@ pub fn refresh(args: &TableRefreshArgs) -> Result<Answer> {
         (false, true) => format!("the slice {} would follow its source: {}\n", config.target, drift::listed(&changes)),
     };
     Ok(Answer::done(Text::from(text), json!({"table": config.name, "schema_changes": changes})))
+}
+
+/// Prints what fills the deletion log of a table.
+///
+/// # Errors
+/// As [`crate::backend::Upkeep::deletion_script`].
+pub fn trigger(args: &TableTriggerArgs) -> Result<Answer> {
+    let mut backend = args.instance.open(false)?;
+    let config = backend.table(&args.name)?;
+    let from = match (&args.audit, &args.key, &args.deleted_on) {
+        (Some(table), Some(key), Some(deleted_on)) => DeletionSource::Audit(AuditTable {
+            table: table.clone(),
+            key_column: key.clone(),
+            deleted_on_column: deleted_on.clone(),
+            when: args.when.clone(),
+        }),
+        _ if args.metadata => DeletionSource::Metadata,
+        _ => DeletionSource::Source,
+    };
+    let script = backend.deletion_script(&config, &from)?;
+    Ok(Answer::done(Text::from(format!("{script}\n")), json!({"table": config.name, "script": script})))
 }
 
 /// Removes a configured table.

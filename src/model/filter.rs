@@ -16,6 +16,8 @@ pub enum ConditionKind {
     MetadataFilter,
     /// Whether it counts as deleted.
     DeletedWhen,
+    /// Whether a row of an audit table records a deletion. It is an option, and in no configuration.
+    When,
 }
 
 impl ConditionKind {
@@ -24,6 +26,7 @@ impl ConditionKind {
         match self {
             Self::MetadataFilter => "MetadataFilter",
             Self::DeletedWhen => "DeletedWhen",
+            Self::When => "--when",
         }
     }
 }

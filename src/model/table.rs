@@ -291,6 +291,7 @@ impl TableConfig {
         match kind {
             ConditionKind::MetadataFilter => self.metadata_filter.as_deref(),
             ConditionKind::DeletedWhen => self.deleted_when.as_deref(),
+            ConditionKind::When => None,
         }
     }
 

@@ -256,6 +256,25 @@ fn what_does_not_count_is_refused_and_hints_have_the_connection() {
 }
 
 #[test]
+fn what_counts_as_deleted_says_what_becomes_of_rows_of_before() {
+    let world = World::new();
+    let flagged = "DeletedWhen=Id=00000000-0000-0000-0000-000000000001";
+    let set = |setting: &str| world.good(&["table", "set", DOCS, setting]).stdout;
+    let reconcile = format!("`blobdelta reconcile --bundles FOLDER --table {DOCS} --pend`");
+    assert!(!set(flagged).contains(&reconcile), "nobody has captured anything");
+    world.good(&["run", "--out", &world.out()]);
+    let told = set("DeletedWhen=Id IS NOT NULL");
+    assert!(told.contains(&reconcile) && told.contains("--from 0001-01-01"), "{told}");
+    assert!(!set("DeletedWhen=Id IS NOT NULL").contains(&reconcile), "nothing changed");
+    refused(&world, &["table", "set", DOCS, "DeletedWhen=Id IS NULL"], 2, &["DeletedWhen", "IS NOT NULL"]);
+    refused(&world, &["table", "set", DOCS, "IncludeDeletions=0"], 2, &["DeletedWhen", "IncludeDeletions=1"]);
+    refused(&world, &["table", "set", DOCS, "DeletedWhen=Nowhere=1"], 2, &["DeletedWhen", "Nowhere"]);
+    refused(&world, &["table", "set", DOCS, "MetadataCreatedOnCol=ModifiedOn"], 2, &["MetadataCreatedOnCol"]);
+    refused(&world, &["table", "trigger", DOCS], 2, &["--audit", "reconcile --log-deletions"]);
+    refused(&world, &["table", "trigger", DOCS, "--audit", "Src.dbo.Audit"], 2, &["--key"]);
+}
+
+#[test]
 fn a_key_that_is_not_there_is_none_to_make_a_folder_for() {
     let world = World::new();
     for (option, says) in [("--sign-key", "ssh-keygen"), ("--password-file", "correct the path")] {

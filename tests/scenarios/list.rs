@@ -5,8 +5,8 @@ use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, flagged, give_up, hidden,
     history, keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile,
-    roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, types, units, upkeep, values,
-    weeks, whose,
+    roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, triggers, types, units,
+    upkeep, values, weeks, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -149,6 +149,9 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_6_what_is_flagged_and_told_to_nobody_is_counted_as_its_row_would_be,
         rule_21_most_rows_of_a_scope_are_not_flagged_at_once,
         a_flag_that_says_nothing_is_refused,
+    }
+    triggers {
+        rule_15_what_an_audit_table_has_is_logged_once,
     }
     weeks {
         rule_24_twelve_weeks_of_changes_leave_every_receiver_with_the_source,
@@ -484,6 +487,10 @@ procedures {
     a_queue_that_is_being_filled_keeps_no_other_table_waiting,
     a_table_is_added_by_plain_insert,
     a_table_of_another_schema_has_its_own_slice,
+}
+triggers {
+    rule_15_a_trigger_on_the_source_logs_every_row_that_is_deleted,
+    rule_15_a_trigger_on_the_metadata_logs_each_key_whose_last_row_is_deleted,
 }
 hidden {
     rule_25_what_a_login_does_not_see_is_refused_by_name_unless_it_is_accepted,

@@ -48,6 +48,7 @@ mod stamps;
 mod suspect;
 mod takes;
 mod tree;
+mod triggers;
 mod types;
 mod units;
 mod upkeep;

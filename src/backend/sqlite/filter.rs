@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::filter::ConditionKind;
 use crate::model::table::TableConfig;
 
-const DIALECT: Dialect = Dialect {
+pub(super) const DIALECT: Dialect = Dialect {
     column: |alias, name| format!("{alias}.{}", quote(name)),
     guid: |guid| format!("x'{}'", guid.to_string().replace('-', "")),
     text: "",

@@ -26,6 +26,7 @@ mod commit_group;
 mod config;
 mod content;
 mod database;
+mod deletion_script;
 mod deploy;
 mod drift;
 mod engine;

@@ -4,7 +4,8 @@ use super::database::Database;
 use super::engine::Engine;
 use super::errors::failed;
 use super::sql::quote;
-use super::{config, drift, marker, prune, samples, servers, start};
+use super::{config, deletion_script, drift, marker, prune, samples, servers, start};
+use crate::backend::deletion_script::DeletionSource;
 use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{PrunedTable, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep, template_advice};
@@ -44,6 +45,11 @@ impl Upkeep for Engine<'_> {
     fn look_at_data(&mut self, table: &TableConfig) -> Result<Vec<Advice>> {
         let prepared = self.state.prepared.prepare(self.db, table)?;
         samples::data_advice(self.db, &prepared)
+    }
+
+    fn deletion_script(&mut self, table: &TableConfig, from: &DeletionSource) -> Result<String> {
+        config::check_config(self.db, table)?;
+        deletion_script::script(self.db, table, from)
     }
 
     fn check_backup(&mut self, _: &[String], _: &str) -> Result<()> {

@@ -27,7 +27,7 @@ use std::collections::{BTreeSet, HashMap};
 
 const SQL: &str = include_str!("../../../sql/sqlserver/inventory.sql");
 const INVENTORY: &str = statement(SQL, "inventory");
-const DIALECT: Dialect = Dialect { column: of, guid: |guid| format!("'{guid}'"), text: "N" };
+pub(super) const DIALECT: Dialect = Dialect { column: of, guid: |guid| format!("'{guid}'"), text: "N" };
 const IS_DELETED: &str = statement(SQL, "is_deleted");
 const REMAINS: &str = statement(SQL, "remains");
 const PARENTS: &str = statement(SQL, "parents");

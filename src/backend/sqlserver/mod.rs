@@ -19,6 +19,7 @@ mod client;
 mod config;
 mod content;
 mod database;
+mod deletion_script;
 mod deploy;
 mod deployed;
 mod engine;

@@ -5,7 +5,8 @@ use super::database::Database;
 use super::engine::Engine;
 use super::sql::{Sql, literal, quote};
 use super::values::{RowFields, number_at};
-use super::{deployed, template};
+use super::{deletion_script, deployed, template};
+use crate::backend::deletion_script::DeletionSource;
 use crate::backend::prune::{PrunedTable, Retention};
 use crate::backend::upkeep::{Advice, BackupRecord, Severity, Upkeep};
 use crate::error::{Error, Result};
@@ -57,6 +58,10 @@ impl Upkeep for Engine<'_> {
         let sql = Sql::new("EXEC dbo.usp_BlobDelta_LookAtSamples ").bind(&table.name);
         let rows = self.db.client.rows("look at the data", sql).map_err(|error| error.table(&table.name))?;
         rows.iter().map(|row| advice(&RowFields::of(row))).collect()
+    }
+
+    fn deletion_script(&mut self, table: &TableConfig, from: &DeletionSource) -> Result<String> {
+        deletion_script::script(self.db, table, from)
     }
 
     fn check_backup(&mut self, databases: &[String], place: &str) -> Result<()> {
