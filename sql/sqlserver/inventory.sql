@@ -2,7 +2,7 @@
 -- Whether the key of a row of the metadata AS m is deleted by DeletedWhen, as the engine has it: by the row of this key, in
 -- scope, whose stamp counts; of several with this stamp by one that is deleted.
 COALESCE((
-    SELECT TOP (1) CASE WHEN [{Condition}] THEN 1 ELSE 0 END AS IsDeleted FROM [{MetadataTable}] AS w
+    SELECT TOP (1) CASE WHEN [{Condition}] THEN 1 ELSE 0 END AS IsDeleted FROM [{Metadata}] AS w
     WHERE w.[{Id}] = m.[{Id}] AND [{InScopeOrDeleted}] ORDER BY [{Stamp}] DESC, IsDeleted DESC
 ), 0) = 1
 

@@ -12,6 +12,7 @@ mod literals;
 mod login;
 mod plausible;
 mod rows;
+mod scripts;
 mod specs;
 mod statements;
 mod values;

@@ -10,16 +10,15 @@ use crate::tds::plausible::{
     trigger, versions,
 };
 use crate::tds::reply::Reply;
+use crate::tds::scripts::of_deletion_scripts;
 use crate::tds::specs::{Nowhere, spec};
 use crate::tds::{guess, literals};
 use blobdelta::backend::{
-    AdoptedBundle, AppliedBundle, AuditTable, BundleRecord, ComingValue, DeletionSource, Evolve, Handed, KeyRequest,
-    LedgerEntry, OpenOptions, PendingShipment, Retention, Sandbox, TableScan, TargetCompatibility, TargetSpec,
-    TombstoneRow,
+    AdoptedBundle, AppliedBundle, BundleRecord, ComingValue, Evolve, Handed, KeyRequest, LedgerEntry, OpenOptions,
+    PendingShipment, Retention, Sandbox, TableScan, TargetCompatibility, TargetSpec, TombstoneRow,
 };
 use blobdelta::error::Result;
 use blobdelta::model::cell::{Cell, RowSource};
-use blobdelta::model::clock::ClockKind;
 use blobdelta::model::column::Column;
 use blobdelta::model::destination::{BundleForm, Destination, Seal};
 use blobdelta::model::digest::Sha256;
@@ -349,26 +348,7 @@ fn of_upkeep(session: &mut dyn Sandbox) {
     for (keep_runs, keep_days) in [(Some(10), None), (None, Some(30))] {
         tried(session.prune(&Retention { keep_runs, keep_days }, true));
     }
-    of_deletion_scripts(session);
-}
-
-/// They are sent by others, and have to be read by a server as all else.
-fn of_deletion_scripts(session: &mut dyn Sandbox) {
-    let audit = AuditTable {
-        table: name("S.dbo.Audit"),
-        key_column: "stream_id".into(),
-        deleted_on_column: "there".into(),
-        when: Some("there IS NOT NULL".into()),
-    };
-    let of_integers = TableConfig { key_type: KeyType::Integer, ..config() };
-    let local = TableConfig { clock: ClockKind::Local, metadata_business_unit_column: None, ..config() };
-    for table in [config(), of_integers, local] {
-        for from in [DeletionSource::Source, DeletionSource::Metadata, DeletionSource::Audit(audit.clone())] {
-            if let Ok(script) = session.deletion_script(&table, &from) {
-                tried(session.execute_script(&script));
-            }
-        }
-    }
+    of_deletion_scripts(session, &config());
 }
 
 fn of_tables_by_hand(session: &mut dyn Sandbox) {

@@ -337,7 +337,7 @@ fn is_deleted(db: &mut Database, table: &TableConfig, unit: Option<&str>) -> Res
         IS_DELETED,
         &[
             ("Condition", condition.as_str()),
-            ("MetadataTable", &catalog::resolve(&mut db.client, &table.metadata)?),
+            ("Metadata", &catalog::resolve(&mut db.client, &table.metadata)?),
             ("Id", &quote(&table.metadata_id_column)),
             ("InScopeOrDeleted", &in_scope_or_deleted(db, table, unit, "w")?),
             ("Stamp", &stamp::order(db, table, "w")?),
