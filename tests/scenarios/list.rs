@@ -3,10 +3,10 @@
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
-    ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, flagged, give_up, hidden,
-    history, keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune, reconcile,
-    roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, triggers, types, units,
-    upkeep, values, weeks, whose,
+    ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, flagged, give_up,
+    hidden, history, keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune,
+    reconcile, roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, triggers, types,
+    units, upkeep, values, weeks, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.

@@ -6,7 +6,7 @@ use super::filter::DIALECT;
 use super::sql::{filled, quote};
 use crate::backend::deletion_script::DeletionSource;
 use crate::error::{Error, Result};
-use crate::model::key::KeyType;
+use crate::model::key::{KeyType, LONGEST_BINARY};
 use crate::model::stamp::StampKind;
 use crate::model::table::TableConfig;
 use crate::scripts::statement::statement;
@@ -28,6 +28,10 @@ pub(super) fn script(db: &Database, table: &TableConfig, from: &DeletionSource) 
     let id = match table.key_type {
         KeyType::UniqueIdentifier => format!("a.{key}"),
         KeyType::Integer => format!("unhex(printf('%032X', a.{key}))"),
+        KeyType::Binary(length) => {
+            let zeros = "00".repeat(usize::from(LONGEST_BINARY.saturating_sub(length)));
+            format!("unhex(hex(a.{key}) || '{zeros}')")
+        }
     };
     let time = if found.kind == StampKind::Instant { format!("substr({time}, 1, 27)") } else { time };
     Ok(filled(
