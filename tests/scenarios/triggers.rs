@@ -70,7 +70,7 @@ pub fn rule_15_a_trigger_on_the_source_logs_every_row_that_is_deleted(on: &Insta
     carry_out(&mut world, &sql);
     let keys: Vec<String> = [1, 2, 4].map(|number| world.keys.tsql(number)).into();
     // What comes, by one statement or another, is no deletion.
-    world.put(5, None, b"x", 20, A);
+    world.put(5, None, b"x", 5000, A);
     world.backend.execute_script("INSERT INTO Src.dbo.Units (Id) SELECT Id FROM Src.dbo.Units WHERE 1 = 0").unwrap();
     assert_eq!(log(&mut world), [] as [&str; 0]);
     delete(&mut world, "Src.dbo.Docs", "stream_id", &keys);
