@@ -57,12 +57,7 @@ def weekly(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def changed(program: Program, weekly: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same and one more week, before which columns of the source were added, widened and dropped."""
-    folder = tmp_path_factory.mktemp("changed") / "demo"
-    shutil.copytree(weekly.parent, folder)
-    source = folder / "source"
-    with sqlite3.connect(source / "BlobDeltaJobs.sqlite") as jobs:
-        jobs.execute("UPDATE BlobDeltaBundle SET Folder = ?", [str((folder / "bundles").resolve())])
-    program.run("deploy", "--moved", "--connection", f"sqlite:{source}")
+    source = moved(program, weekly.parent, tmp_path_factory.mktemp("changed") / "demo")
     with sqlite3.connect(source / "Gwent_LA_FileTable.sqlite") as files:
         declared = files.execute("SELECT sql FROM sqlite_master WHERE name = 'ReferralAttachment'").fetchone()[0]
         wider = declared.replace('is_temporary" "bit', 'is_temporary" "int').replace(
@@ -75,11 +70,38 @@ def changed(program: Program, weekly: Path, tmp_path_factory: pytest.TempPathFac
         files.execute("ALTER TABLE ReferralAttachment DROP COLUMN is_offline")
         keys = files.execute("SELECT stream_id FROM ReferralAttachment ORDER BY stream_id LIMIT 7").fetchall()
         files.executemany("UPDATE ReferralAttachment SET note = 'new', is_temporary = 300 WHERE stream_id = ?", keys)
+    captured(program, source, keys)
+    return source.parent / "bundles"
+
+
+@pytest.fixture(scope="session")
+def two_values(program: Program, changed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same and one more week, before which a second column with blobs was added."""
+    source = moved(program, changed.parent, tmp_path_factory.mktemp("two_values") / "demo")
+    with sqlite3.connect(source / "Gwent_LA_FileTable.sqlite") as files:
+        files.execute('ALTER TABLE ReferralAttachment ADD COLUMN "preview" "varbinary(max)"')
+        keys = files.execute("SELECT stream_id FROM ReferralAttachment ORDER BY stream_id LIMIT 9").fetchall()
+        files.executemany("UPDATE ReferralAttachment SET preview = zeroblob(20) WHERE stream_id = ?", keys[:6])
+    captured(program, source, keys)
+    return source.parent / "bundles"
+
+
+def moved(program: Program, demo: Path, folder: Path) -> Path:
+    """A copy of a demo that goes on by itself; gives the folder of its instance."""
+    shutil.copytree(demo, folder)
+    source = folder / "source"
+    with sqlite3.connect(source / "BlobDeltaJobs.sqlite") as jobs:
+        jobs.execute("UPDATE BlobDeltaBundle SET Folder = ?", [str((folder / "bundles").resolve())])
+    program.run("deploy", "--moved", "--connection", f"sqlite:{source}")
+    return source
+
+
+def captured(program: Program, source: Path, keys: list[tuple[bytes]]) -> None:
+    """Stamps rows of ReferralAttachment, and runs."""
     stamp = (datetime.now(UTC) - timedelta(hours=4, minutes=20)).strftime("%Y-%m-%dT%H:%M:%S.%f0")
     with sqlite3.connect(source / "AdvancedRBS_MetaData.sqlite") as metadata:
         metadata.executemany("UPDATE ReferralAttachment SET ModifiedOn = ? WHERE AttachmentId = ?", [(stamp, *key) for key in keys])
-    program.run("run", "--connection", f"sqlite:{source}", "--out", folder / "bundles")
-    return folder / "bundles"
+    program.run("run", "--connection", f"sqlite:{source}", "--out", source.parent / "bundles")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import shutil
@@ -88,6 +89,20 @@ def test_the_latest_rows_are_those_of_compact(engine: str, table: str, changed: 
         assert sum(row["note"] == "new" for row in found) == sum(row["is_temporary"] == 300 for row in found) > 3
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_latest_rows_go_across_a_second_column_with_blobs(
+    engine: str, program: Program, two_values: Path, tmp_path: Path
+) -> None:
+    program.run("compact", two_values, "--out", tmp_path)
+    found = ENGINES[engine](two_values, "ReferralAttachment")
+    [compacted] = tmp_path.iterdir()
+    due = rows_of(blobdelta.open_bundle(str(compacted)).table("ReferralAttachment").rows().to_table())
+    for mine, theirs in zip(found, due, strict=True):
+        assert mine == {name: value for name, value in theirs.items() if name in mine}
+    assert {"DeltaContentSha256_file_stream", "DeltaContentSha256_preview", "DeltaBlobRef_preview"} <= set(found[0])
+    assert sum(row["DeltaContentSha256_preview"] is not None for row in found) > 3
+
+
 def test_the_values_of_the_latest_rows_are_streams(changed: Path, compacted: Path) -> None:
     one = blobdelta.open_bundle(str(compacted)).table("ReferralAttachment")
     with blobdelta.latest(str(changed), "ReferralAttachment") as found:
@@ -97,6 +112,23 @@ def test_the_values_of_the_latest_rows_are_streams(changed: Path, compacted: Pat
         deleted = one.tombstones().to_table(["stream_id"]).column(0)[0].as_py()
         with pytest.raises(blobdelta.UsageError, match="deleted"):
             found.blob(deleted)
+
+
+def test_values_that_bundles_leave_out_are_taken_from_those_that_hold_them(program: Program, tmp_path: Path) -> None:
+    program.run("demo", "--weeks", 6, "--omit-known-content", "--dir", tmp_path / "demo")
+    bundles, table = tmp_path / "demo/bundles", "ReferralAttachment"
+    with blobdelta.latest(str(bundles), table) as found:
+        rows = found.to_table(["stream_id", "file_stream", "DeltaContentSha256", "DeltaBlobRef"]).to_pylist()
+        for row in rows:
+            value = found.blob(row["stream_id"])
+            assert (value and hashlib.sha256(value.read()).digest()) == row["DeltaContentSha256"]
+        left_out = [row for row in rows if (row["DeltaBlobRef"] or "").startswith("known/")]
+        assert left_out and all(row["file_stream"] is None for row in left_out)
+    key = left_out[0]["stream_id"]
+    shutil.rmtree(sorted(bundles.iterdir())[0])
+    refused = pytest.raises(blobdelta.UsageError, match="leaves out the value of file_stream, and the bundle with the root digest")
+    with blobdelta.latest(str(bundles), table, allow_gap=True) as found, refused:
+        found.blob(key)
 
 
 @pytest.mark.parametrize("removed", [[], [0], [3], [3, 4], [8], [0, 1, 2, 3, 4, 5, 6, 7]])

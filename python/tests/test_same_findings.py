@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -390,7 +391,49 @@ ROWS: dict[str, tuple[str, Change]] = {
     "int_key": (TREE, in_table(lambda table: table["columns"][0].update(sql_type="bigint"))),
     "unit": (TREE, set_in("tables.0.scope", "0" * 8 + "-0000-0000-0000-" + "0" * 12)),
 }
-CASES = {**FILES, **MANIFESTS, **ROWS}
+HOLDER = "1" * 64
+
+
+def leaves_out(
+    *listed: tuple[str, int, int], reference: str = f"known/{HOLDER}/7", cells: dict[str, Any] | None = None, **tree: Any
+) -> Change:
+    """A bundle in which a row leaves its value out; `listed` is what the manifest says of that."""
+
+    def forge(bundle: Path) -> None:
+        for column, value in {"file_stream": None, "DeltaBlobRef": reference, **(cells or {})}.items():
+            if value != "kept":
+                with_cell(PART, column, 2, value)(bundle)
+        changed = read_manifest(bundle)
+        known = [{"root_sha256": root, "values": values, "bytes": size} for root, values, size in listed]
+        changed["tables"][0] |= {"previous": {"root_sha256": HOLDER}, **({"known_content": known} if known else {})}
+        changed["requires"] = tree.pop("requires", ["known-content"])
+        changed["tables"][0] |= tree
+        write_manifest(bundle, changed)
+        seal(bundle)
+
+    return forge
+
+
+KNOWN: dict[str, tuple[str, Change]] = {
+    "known": (TREE, leaves_out((HOLDER, 1, 7))),
+    "known_and_there": (TREE, leaves_out((HOLDER, 1, 7), cells={"file_stream": b"value"})),
+    "known_no_hash": (TREE, leaves_out((HOLDER, 1, 7), cells={"DeltaContentSha256": None})),
+    "known_empty": (TREE, leaves_out((HOLDER, 1, 7), cells={"DeltaContentSha256": hashlib.sha256(b"").digest()})),
+    "known_not_listed": (TREE, leaves_out(("2" * 64, 1, 7))),
+    "known_values": (TREE, leaves_out((HOLDER, 2, 7))),
+    "known_bytes": (TREE, leaves_out((HOLDER, 1, 8))),
+    "known_nothing": (TREE, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/0")),
+    "known_zeros": (TREE, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/07")),
+    "known_long": (TREE, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/{1 << 64}")),
+    "known_not_required": (TREE, leaves_out((HOLDER, 1, 7), requires=[])),
+    "known_also_required": (TREE, leaves_out((HOLDER, 1, 7), requires=["known-content", "more"])),
+    "known_required_alone": (TREE, leaves_out()),
+    "known_unsorted": (TREE, leaves_out(("2" * 64, 1, 7), (HOLDER, 1, 7))),
+    "known_twice": (TREE, leaves_out((HOLDER, 1, 7), (HOLDER, 1, 7))),
+    "known_first": (TREE, leaves_out((HOLDER, 1, 7), previous=None)),
+    "known_short": (TREE, leaves_out((HOLDER, 9, 7))),
+}
+CASES = {**FILES, **MANIFESTS, **ROWS, **KNOWN}
 #: What is no damage: if the way in which these are forged were wrong, every other case of its kind would say nothing.
 GOOD = [
     "nothing",
@@ -405,6 +448,7 @@ GOOD = [
     "char_fits",
     "money_least",
     "nan",
+    "known",
 ]
 
 

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 const MOST_INPUTS_OF_TABLES: usize = 1_000_000;
 
 /// Requirements that this program knows.
-const KNOWN_REQUIREMENTS: [&str; 1] = [KNOWN_CONTENT];
+pub const KNOWN_REQUIREMENTS: [&str; 1] = [KNOWN_CONTENT];
 
 /// What says whether a manifest can be read, whatever else it holds.
 #[derive(Deserialize)]

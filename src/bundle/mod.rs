@@ -82,6 +82,7 @@ mod whose;
 pub use access::{Access, Distrust, Policy, parse_roots};
 pub use archive::{Identities, Recipients, is_identity};
 pub use blob::{BlobReader, BlobWriter, StoredBlob};
+pub use check::KNOWN_REQUIREMENTS;
 pub use compacted::compacted_run_id;
 pub use container::Container;
 pub use find::{BundlePlace, places};
@@ -106,4 +107,6 @@ pub use send::Outgoing;
 pub use staged::{Sealed, StagedBundle, TableStage};
 pub use staging::{Scratch, Swept, is_of_bundle, sweep_staging};
 pub use version::{FORMAT_URI_BASE, FormatVersion};
-pub use whose::{Scopes, check_coming, existing, not_theirs, not_theirs_there, open_or_skip, scopes_of, scopes_text};
+pub use whose::{
+    Scopes, check_coming, existing, not_theirs, not_theirs_by, not_theirs_there, open_or_skip, scopes_of, scopes_text,
+};

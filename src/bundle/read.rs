@@ -83,13 +83,7 @@ impl Bundle {
     }
 
     fn open_unplaced(container: Container) -> Result<Self> {
-        let list = container
-            .read(TAG_LIST, MAX_BYTES)
-            .map_err(|error| error.hint("a bundle has a tagmanifest-sha256.txt; check the path"))?;
-        let root_sha256 = Sha256::of(&list);
-        container.check_marker(root_sha256)?;
-        let signed_by = container.vouched(&list)?;
-        let tags = checksums::parse(&list, check_tag_path).map_err(|error| error.file(container.place(TAG_LIST)))?;
+        let TagLines { root_sha256, signed_by, lines: tags } = tag_lines(&container)?;
         let declaration = tag_bytes(&container, &tags, BAGIT_TXT)?;
         if declaration != BAGIT_DECLARATION.as_bytes() {
             return Err(
@@ -100,14 +94,20 @@ impl Bundle {
         let payload = tag_bytes(&container, &tags, PAYLOAD_LIST)?;
         let payload = checksums::parse(&payload, |path| PayloadPath::parse(path).map(drop))
             .map_err(|error| error.file(container.place(PAYLOAD_LIST)))?;
-        let manifest = Manifest::from_bytes(&tag_bytes(&container, &tags, MANIFEST_JSON)?)
-            .map_err(|error| error.file(container.place(MANIFEST_JSON)))?;
-        container.check_claims(&manifest)?;
-        container.check_clock(&manifest)?;
-        container.policy().check_scope(signed_by.as_ref(), &manifest).map_err(Distrust::into_error)?;
+        let manifest = manifest_in(&container, &tags, signed_by.as_ref())?;
         let bundle = Self { container, root_sha256, signed_by, tags, payload, manifest };
         bundle.check_lists()?;
         Ok(bundle)
+    }
+
+    /// What a bundle says of itself: its manifest, of which the hash is checked as [`Bundle::open_in`] does. Nothing else of it
+    /// is read, so that looking at many bundles of a store costs few requests for each.
+    ///
+    /// # Errors
+    /// As [`Bundle::open_in`].
+    pub(super) fn manifest_of(container: &Container) -> Result<Manifest> {
+        let read = tag_lines(container).and_then(|tags| manifest_in(container, &tags.lines, tags.signed_by.as_ref()));
+        read.map_err(|error| error.file(container.path()))
     }
 
     /// Where it stands.
@@ -411,6 +411,35 @@ fn changed(place: PathBuf) -> Error {
     Error::verification("this file's bytes were changed: its hash is not the one of the bundle's lists")
         .file(place)
         .hint("do not use this bundle; fetch it again from where it was published")
+}
+
+/// The list of tag files, whose hash is the root digest.
+struct TagLines {
+    root_sha256: Sha256,
+    signed_by: Option<SignedBy>,
+    lines: Vec<Checksum>,
+}
+
+/// Reads the list, once it is known that it is the one of the marker, and that who has to vouch for it does.
+fn tag_lines(container: &Container) -> Result<TagLines> {
+    let list = container
+        .read(TAG_LIST, MAX_BYTES)
+        .map_err(|error| error.hint("a bundle has a tagmanifest-sha256.txt; check the path"))?;
+    let root_sha256 = Sha256::of(&list);
+    container.check_marker(root_sha256)?;
+    let signed_by = container.vouched(&list)?;
+    let lines = checksums::parse(&list, check_tag_path).map_err(|error| error.file(container.place(TAG_LIST)))?;
+    Ok(TagLines { root_sha256, signed_by, lines })
+}
+
+/// The manifest, held against its hash, the bundle's name, the clock, and what the signer may sign.
+fn manifest_in(container: &Container, tags: &[Checksum], signed_by: Option<&SignedBy>) -> Result<Manifest> {
+    let manifest = Manifest::from_bytes(&tag_bytes(container, tags, MANIFEST_JSON)?)
+        .map_err(|error| error.file(container.place(MANIFEST_JSON)))?;
+    container.check_claims(&manifest)?;
+    container.check_clock(&manifest)?;
+    container.policy().check_scope(signed_by, &manifest).map_err(Distrust::into_error)?;
+    Ok(manifest)
 }
 
 /// The bytes of a tag file, if they are those of the list.

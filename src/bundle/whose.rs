@@ -3,7 +3,7 @@
 //! read by those who may see everything.
 
 use super::container::Container;
-use super::find::places;
+use super::find::{BundlePlace, places};
 use super::read::Bundle;
 use super::{Access, Manifest};
 use crate::error::{Error, Kind, Result};
@@ -58,22 +58,36 @@ pub fn scopes_of(manifest: &Manifest) -> Scopes {
     if manifest.tables.is_empty() { Scopes::from([run]) } else { tables.collect() }
 }
 
-/// Whose rows the bundles of a source have that stand at a place, with one bundle of each. A folder that is not there
-/// holds none. What cannot be opened is reported and passed by.
+/// Whose rows the bundles of a source have that stand at a place, with one bundle of each; as far as it decides whether
+/// rows of these scopes may come. The newest names are looked at first, and no more once they may: so where bundles of the same
+/// scopes came before, one is looked at, however many there are. A folder that is not there holds none. What cannot be
+/// opened is reported and passed by.
 ///
 /// # Errors
 /// Usage, Config or Io, if the place cannot be listed; Cancelled.
-pub fn existing(source_id: Guid, place: &Path, monitor: &dyn Monitor) -> Result<BTreeMap<Scope, PathBuf>> {
+pub fn existing(
+    source_id: Guid,
+    coming: &Scopes,
+    place: &Path,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<Scope, PathBuf>> {
     let mut held = BTreeMap::new();
     if Location::of_path(place)?.is_none() && !place.exists() {
         return Ok(held);
     }
-    for found in places(&[place.to_owned()])? {
+    let mut found = places(&[place.to_owned()])?;
+    found.sort_by(|a, b| b.path.file_name().cmp(&a.path.file_name()));
+    for BundlePlace { path, .. } in found {
         monitor.check()?;
-        let Some(bundle) = open_or_skip(&found.path, &Access::default(), monitor)? else { continue };
-        if bundle.manifest().run.source_id == source_id {
-            let scopes = scopes_of(bundle.manifest());
-            held.extend(scopes.into_iter().map(|scope| (scope, found.path.clone())));
+        let read = Container::open(&path, &Access::default()).and_then(|container| Bundle::manifest_of(&container));
+        let Some(manifest) = read_or_skip(&path, read, monitor)? else { continue };
+        if manifest.run.source_id != source_id {
+            continue;
+        }
+        held.extend(scopes_of(&manifest).into_iter().map(|scope| (scope, path.clone())));
+        // More of them would change nothing.
+        if may_come(coming, &held.keys().copied().collect()) {
+            break;
         }
     }
     Ok(held)
@@ -89,10 +103,13 @@ pub fn not_theirs_there(
     place: &Path,
     monitor: &dyn Monitor,
 ) -> Result<Option<Error>> {
-    let existing = existing(source_id, place, monitor)?;
-    let names: Vec<String> = existing.values().map(|path| path.display().to_string()).collect();
-    let because = format!("{} stands there", names.first().map_or("a bundle", String::as_str));
-    Ok(not_theirs(coming, &existing.into_keys().collect(), place, &because))
+    Ok(not_theirs_by(coming, &existing(source_id, coming, place, monitor)?, place))
+}
+
+/// The same by what [`existing`] found there.
+pub fn not_theirs_by(coming: &Scopes, existing: &BTreeMap<Scope, PathBuf>, place: &Path) -> Option<Error> {
+    let name = existing.values().next().map_or_else(|| "a bundle".to_owned(), |path| path.display().to_string());
+    not_theirs(coming, &existing.keys().copied().collect(), place, &format!("{name} stands there"))
 }
 
 /// Rule 18 for whoever has no job database: bundles may come to a place by what stands there, of each source.
@@ -116,8 +133,12 @@ pub fn check_coming<'a>(coming: impl Iterator<Item = &'a Manifest>, place: &Path
 /// # Errors
 /// Cancelled.
 pub fn open_or_skip(path: &Path, access: &Access, monitor: &dyn Monitor) -> Result<Option<Bundle>> {
-    match Container::open(path, access).and_then(Bundle::open_in) {
-        Ok(bundle) => Ok(Some(bundle)),
+    read_or_skip(path, Container::open(path, access).and_then(Bundle::open_in), monitor)
+}
+
+fn read_or_skip<T>(path: &Path, read: Result<T>, monitor: &dyn Monitor) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
         Err(error) if error.kind() == Kind::Cancelled => Err(error),
         Err(error) => {
             let reported = format!("{} cannot be held against the chain, and is passed by: {error}", path.display());

@@ -8,7 +8,7 @@ use super::cover;
 use super::memory::{PlaceContents, ReceiverNotes};
 use crate::bundle::layout::{BUNDLE_SUFFIX, is_encrypted};
 use crate::bundle::{
-    self, Access, Bundle, BundlePlace, Container, FileInfo, Manifest, Scopes, existing, fetch_sealed, not_theirs_there,
+    self, Access, Bundle, BundlePlace, Container, FileInfo, Manifest, Scopes, existing, fetch_sealed, not_theirs_by,
     places, read_marker, scopes_of, sweep_staging, warn_of_failed,
 };
 use crate::durable::{Disk, Sharing, is_abandoned};
@@ -123,8 +123,8 @@ fn check_folder(found: &[BundlePlace], out_dir: &Path, access: &Access, monitor:
         }
     }
     for (source, scopes) in &coming {
-        let is_new = existing(*source, out_dir, monitor)?.is_empty();
-        let refused = if is_new { None } else { not_theirs_there(*source, scopes, out_dir, monitor)? };
+        let held = existing(*source, scopes, out_dir, monitor)?;
+        let refused = if held.is_empty() { None } else { not_theirs_by(scopes, &held, out_dir) };
         refused.map_or(Ok(()), Err)?;
     }
     Ok(kept)

@@ -9,7 +9,7 @@ use crate::bundle::layout::{
     BAG_INFO_TXT, BAGIT_TXT, MANIFEST_JSON, PAYLOAD_LIST, PayloadPath, SIGNATURE, TAG_LIST, check_tag_path, is_payload,
     is_schema, what_is_foreign,
 };
-use crate::bundle::{BundleEntry, Container, FormatVersion, Manifest, makes};
+use crate::bundle::{BundleEntry, Container, FormatVersion, KNOWN_REQUIREMENTS, Manifest, makes};
 use crate::durable::EntryKind;
 use crate::error::Result;
 use crate::model::digest::Sha256;
@@ -209,7 +209,9 @@ fn is_of_another_format(bytes: &[u8]) -> bool {
     let version = version.and_then(|version| FormatVersion::try_from(version.to_owned()).ok());
     let is_other = version.is_some_and(|version| version.check_readable_by(FormatVersion::CURRENT).is_err());
     let requires = tree.get("requires").and_then(|requires| requires.as_array());
-    is_other || requires.is_some_and(|requires| !requires.is_empty())
+    let is_unknown =
+        |entry: &serde_json::Value| !entry.as_str().is_some_and(|entry| KNOWN_REQUIREMENTS.contains(&entry));
+    is_other || requires.is_some_and(|requires| requires.iter().any(is_unknown))
 }
 
 fn agree(manifest: &Manifest, (tags, payload): (&[Checksum], &[Checksum]), report: &mut VerifyReport) {

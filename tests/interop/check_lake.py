@@ -4,7 +4,7 @@
     check_lake.py BUNDLES COMPACTED [--engine duckdb] [--engine polars] [--engine spark]
 
 BUNDLES holds the *.bundle folders of one chain of the demo's ReferralAttachment, with deletions; COMPACTED the one that
-`blobdelta compact` made of them. The engines are DuckDB and Polars unless named; Spark needs pyspark and Java.
+`blobdelta compact` made of them. Columns may change between them, and there may be several with blobs. The engines are DuckDB and Polars unless named; Spark needs pyspark and Java.
 """
 
 import argparse
@@ -26,23 +26,37 @@ def raw(value):
     return value if value is None else bytes(getattr(value, "bytes", value))
 
 
-def rows_of(path, columns):
-    return pq.read_table(path, columns=columns).to_pylist()
+HASH = "DeltaContentSha256"
+
+
+def rows_of(path):
+    names = pq.read_schema(path).names
+    wanted = [name for name in names if name in (*RANK, "DeltaReason") or name.startswith(HASH)]
+    return pq.read_table(path, columns=wanted).to_pylist()
+
+
+def hashes_of(row):
+    """The hashes of a row's values. A column's has another name once there are several columns with blobs."""
+    return tuple(sorted(raw(value) for name, value in row.items() if name.startswith(HASH) and value is not None))
 
 
 def by_the_rules(folder):
-    """{key: (stamp, run, content hash)} of the rows that win, and how many tombstones there were."""
+    """{key: (stamp, run, content hashes)} of the rows that win, and how many tombstones there were."""
     best, tombstones = {}, 0
     for kind, is_tombstone in [("part", False), ("deletes", True)]:
         for path in sorted(folder.glob(f"*.bundle/data/t*-ReferralAttachment/{kind}-*.parquet")):
-            for row in rows_of(path, [*RANK, "DeltaReason" if is_tombstone else "DeltaContentSha256"]):
+            for row in rows_of(path):
                 key, modified, started, run = (row[name] for name in RANK)
                 tombstones += is_tombstone
                 is_deleted = row.get("DeltaReason") == "Deleted"
                 rank = (modified is not None, modified or 0, is_deleted, started, raw(run), is_tombstone)
                 if raw(key) not in best or best[raw(key)][0] < rank:
-                    best[raw(key)] = (rank, (modified, raw(run), row.get("DeltaContentSha256")))
+                    best[raw(key)] = (rank, (modified, raw(run), hashes_of(row)))
     return {key: found for key, (rank, found) in best.items() if not rank[-1]}, tombstones
+
+
+def answer(row):
+    return row["DeltaModifiedOn__ticks"], raw(row["DeltaRunId"]), hashes_of(row)
 
 
 def unrun():
@@ -61,13 +75,15 @@ def query(engine):
 def duckdb():
     import duckdb as engine
 
-    return engine.connect().execute(query("duckdb")).fetchall()
+    found = engine.connect().execute(query("duckdb"))
+    names = [about[0] for about in found.description]
+    return [dict(zip(names, row)) for row in found.fetchall()]
 
 
 def polars():
     names = {}
     exec(query("polars"), names)
-    return names["latest"].rows()
+    return names["latest"].to_dicts()
 
 
 def spark():
@@ -75,9 +91,12 @@ def spark():
 
     session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    for statement in filter(str.strip, query("spark").split(";")):
+    # As the file says: the hashes of all columns with blobs are declared.
+    names = {name for path in pathlib.Path().glob("*.bundle/data/t*-ReferralAttachment/part-*") for name in pq.read_schema(path).names}
+    declared = ", ".join(f"{name} BINARY" for name in sorted(names) if name.startswith(HASH))
+    for statement in filter(str.strip, query("spark").replace(f"{HASH} BINARY", declared).split(";")):
         found = session.sql(statement.replace("path '", f"path '{os.getcwd()}/"))
-    return [tuple(row) for row in found.collect()]
+    return [row.asDict() for row in found.collect()]
 
 
 def main():
@@ -92,15 +111,12 @@ def main():
     due, tombstones = by_the_rules(args.bundles)
     compacted = {}
     for path in args.compacted.glob("*.bundle/data/t*-ReferralAttachment/part-*.parquet"):
-        for row in rows_of(path, [*RANK, "DeltaContentSha256"]):
-            compacted[raw(row["stream_id"])] = (
-                row["DeltaModifiedOn__ticks"], raw(row["DeltaRunId"]), row["DeltaContentSha256"],
-            )
+        for row in rows_of(path):
+            compacted[raw(row["stream_id"])] = answer(row)
     os.chdir(args.bundles)
     answers = {"compact": compacted}
     for engine in args.engine or ["duckdb", "polars"]:
-        rows = globals()[engine]()
-        answers[engine] = {raw(key): (stamp, raw(run), raw(sha)) for key, stamp, run, sha, _ in rows}
+        answers[engine] = {raw(row["stream_id"]): answer(row) for row in globals()[engine]()}
     wrong = [name for name, found in answers.items() if found != due]
     if wrong or not due or not tombstones:
         print(f"WRONG: {wrong}; {len(due)} rows and {tombstones} tombstones by the rules", file=sys.stderr)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from . import plan
 from ._chain import Chain, chain
 from .blobs import ValueStream
-from .bundle import Key, Table
+from .bundle import Key, LeftOut, Table
 from .catalog import Catalog
 from .errors import Finding, UsageError
 from .frame import Trust
@@ -134,14 +134,34 @@ class Latest:
         return self.reader(columns).read_all()
 
     def blob(self, key: Key, column: str | None = None) -> ValueStream | None:
-        """The large value of the latest row of a key; see `Table.blob`. `UsageError` if the key is not there, or deleted."""
+        """The large value of the latest row of a key; see `Table.blob`. `UsageError` if the key is not there, or deleted.
+
+        A value that its bundle leaves out is taken from the bundle that holds it (manifests/FORMAT.md, section 4, "Known
+        content"); `UsageError` if that is not among the places.
+        """
         part = self._rows.parts[0]
         scalar = Table(part.member.bundle, part.table).key_scalar(key)
         winner = self._database.execute(_WINNER_OF, (plain(pa.array([scalar.as_py()], scalar.type))[0],)).fetchone()
         if winner is None:
             raise UsageError(f"there is no row with the key {key}, or it was deleted")
         part = self._rows.parts[winner[0]]
-        return Table(part.member.bundle, part.table).blob(key, column)
+        try:
+            return Table(part.member.bundle, part.table).blob(key, column)
+        except LeftOut as left_out:
+            return self._held(self.chains[part.chain], key, left_out)
+
+    def _held(self, chain: Chain, key: Key, left_out: LeftOut) -> ValueStream:
+        """A value that was left out: from the bundle that holds it, or from one that this was compacted into."""
+        root, size = left_out.known
+        named = [member for member in chain.members if member.link.root == root]
+        holder = next(iter(named or [member for member in chain.members if root in member.link.inputs]), None)
+        if holder is None:
+            raise left_out
+        value = Table(holder.bundle, holder.table).blob(key, left_out.column)
+        if value is None or (value.size, value.sha256) != (size, left_out.sha256):
+            detail = f"key {key}: the value of {left_out.column} is not the one that a later bundle leaves out"
+            raise error_of(holder.bundle.place, Finding("bad_known_content", None, detail))
+        return value
 
     def close(self) -> None:
         """Removes the temporary database."""

@@ -24,7 +24,9 @@ class ValueStream(io.RawIOBase):
     """
 
     def __init__(self, raw: pa.NativeFile, size: int, sha256: str | None, place: tuple[str, str, str]) -> None:
-        self._raw, self._left, self._due = raw, size, sha256
+        self._raw, self._left = raw, size
+        #: Of the whole value; None if nothing says it.
+        self.sha256 = sha256
         self._hasher = hashlib.sha256()
         self._bundle, self._file, self._kind = place
         #: Of the whole value, in bytes.
@@ -53,7 +55,7 @@ class ValueStream(io.RawIOBase):
     def _end(self) -> None:
         if self._left:
             raise self._wrong("the value is shorter than the manifest says")
-        if self._due is not None and self._hasher.hexdigest() != self._due:
+        if self.sha256 is not None and self._hasher.hexdigest() != self.sha256:
             raise self._wrong("the value is not the one that its hash names")
 
     def _wrong(self, detail: str) -> Exception:

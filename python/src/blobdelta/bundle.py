@@ -17,7 +17,7 @@ from .blobs import ValueStream, inline_value, open_blob
 from .container import Container, Entry, open_container
 from .errors import Finding, UsageError, Wrong
 from .frame import Frame, Trust, check_frame, read_head
-from .layout import reference_sha256
+from .layout import KnownReference, known_reference, reference_sha256
 from .manifest import FileInfo, Manifest, TableInfo
 from .manifest_check import known_manifest
 from .names import table_id
@@ -92,6 +92,16 @@ def find_table(tables: Iterable[TableInfo], name: str, place: str) -> TableInfo:
     raise UsageError(f"{place} {what} {name}: name one of {names}")
 
 
+class LeftOut(UsageError):
+    """A value that a bundle leaves out, because an earlier bundle of its chain holds it."""
+
+    def __init__(self, table: Table, column: str, sha256: str | None, known: KnownReference) -> None:
+        self.column, self.sha256, self.known = column, sha256, known
+        place, root = table.bundle.place, known.root_sha256
+        what = f"{place}: this bundle leaves out the value of {column}, and the bundle with the root digest {root} holds it"
+        super().__init__(f"{what}: name both to blobdelta.latest(…, {table.name!r}), and take its .blob(key)")
+
+
 class Table:
     """One table of a bundle."""
 
@@ -137,7 +147,8 @@ class Table:
         """The large value of a row, as a stream that is hashed while it is read; None if it is NULL.
 
         `column` may be left out if the table has only one column with large values. `UsageError` if there is no such row or
-        column. All parts are hashed until the row is found; of the row alone the value is decoded.
+        column, and for a value that the bundle leaves out because an earlier one holds it: `Latest.blob` finds that. All parts
+        are hashed until the row is found; of the row alone the value is decoded.
         """
         large = self._large(column)
         wanted = self.key_scalar(key)
@@ -174,6 +185,9 @@ class Table:
     def _value(self, file: FileInfo, cells: Sequence[pa.Scalar], large: Any) -> ValueStream | None:
         value, reference = cells[1], cells[-1].as_py()
         said = cells[2].as_py().hex() if large.content_sha256 and cells[2].is_valid else None
+        known = known_reference(reference) if reference and large.content_sha256 else None
+        if known is not None:
+            raise LeftOut(self, large.name, said, known)
         if reference is None:
             if not value.is_valid:
                 return None

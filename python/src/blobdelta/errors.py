@@ -40,6 +40,7 @@ KINDS = frozenset(
         "bad_row",
         "wrong_content_hash",
         "bad_blob",
+        "bad_known_content",
         "unused_blob",
         "out_of_order",
         "duplicate_key",

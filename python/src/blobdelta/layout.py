@@ -31,6 +31,7 @@ _PAYLOAD_RE = re.compile(
 _NAME_RE = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}-[1-9][0-9]{0,9}\.bundle")
 _SHA256_RE = re.compile(r"[0-9a-f]{64}")
 _REFERENCE_RE = re.compile(r"blob/([0-9a-f]{64})\.zst")
+_KNOWN_RE = re.compile(r"known/([0-9a-f]{64})/([1-9][0-9]{0,19})")
 _ROLES: dict[str, Role] = {"part": "rows", "deletes": "tombstones", "absent-parents": "absent_parents"}
 _FIXED = (BAGIT_TXT, BAG_INFO_TXT, MANIFEST_JSON, PAYLOAD_LIST)
 
@@ -86,6 +87,19 @@ def reference_sha256(reference: str) -> str | None:
     """The hash in a row's reference to a large value, `blob/<sha256>.zst`; None if it is no reference."""
     match = _REFERENCE_RE.fullmatch(reference)
     return match[1] if match else None
+
+
+class KnownReference(NamedTuple):
+    """What a row says of a value that its bundle leaves out: the root digest of the bundle that holds it, and its length."""
+
+    root_sha256: str
+    bytes: int
+
+
+def known_reference(reference: str) -> KnownReference | None:
+    """The reference that `known/<root digest>/<bytes>` is; None if it is no such one."""
+    match = _KNOWN_RE.fullmatch(reference)
+    return KnownReference(match[1], int(match[2])) if match and int(match[2]) < 1 << 64 else None
 
 
 def hostile(text: str) -> Wrong:

@@ -61,6 +61,15 @@ class Window:
 
 
 @dataclass(frozen=True)
+class KnownContent:
+    """What a table leaves out because an earlier bundle of its chain holds it: how many values, and their bytes together."""
+
+    root_sha256: str
+    values: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class TableInfo:
     """One table of a bundle. `tree` has every field of the manifest."""
 
@@ -81,6 +90,7 @@ class TableInfo:
     schema_file: str
     missing_bundles: tuple[str, ...]
     missing_windows: tuple[tuple[int, int], ...]
+    known_content: tuple[KnownContent, ...]
     tree: Tree = field(repr=False, compare=False)
 
     @property

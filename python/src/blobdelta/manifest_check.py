@@ -15,7 +15,7 @@ import fastjsonschema
 from . import canonical, names
 from .errors import Wrong
 from .layout import Role, is_folder, parse_payload_path
-from .manifest import Column, FileInfo, Manifest, TableInfo, Tree, Window
+from .manifest import Column, FileInfo, KnownContent, Manifest, TableInfo, Tree, Window
 from .plan import with_companions
 from .sqltype import parse_type
 from .times import parse_ticks
@@ -24,6 +24,7 @@ MAJOR = 1
 _FORMAT_BASE = "https://blobdelta.dev/bundle/"
 _MOST_INPUTS_OF_TABLES = 1_000_000
 _MOST_RULES = 100
+_KNOWN_CONTENT = "known-content"
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -65,8 +66,9 @@ def _check_version(tree: Any) -> None:
     if is_version and numbers[0] != MAJOR:
         needed = f"use a blobdelta that reads format version {numbers[0]}"
         raise Wrong(f"this bundle is of format version {version}, and this package reads {MAJOR}.x: {needed}", "unknown_format")
-    if isinstance(requires, list) and requires:
-        text = f"this bundle requires {str(requires[0])[:80]!r}, which this package does not know"
+    unknown = [entry for entry in requires if entry != _KNOWN_CONTENT] if isinstance(requires, list) else []
+    if unknown:
+        text = f"this bundle requires {str(unknown[0])[:80]!r}, which this package does not know"
         raise Wrong(f"{text}: use a blobdelta that reads format version {str(version)[:20]} with it", "unknown_format")
     if not isinstance(form, str) or not form.startswith(_FORMAT_BASE):
         raise Wrong(f"this is not the manifest of a bundle: its format is {str(form)[:80]!r}")
@@ -124,6 +126,9 @@ def _table(tree: Tree) -> TableInfo:
         missing_windows=tuple(
             (parse_ticks(one["start"], is_utc=False), parse_ticks(one["end"], is_utc=False)) for one in missing["windows"]
         ),
+        known_content=tuple(
+            KnownContent(**{name: one[name] for name in KnownContent.__dataclass_fields__}) for one in tree.get("known_content", ())
+        ),
         tree=tree,
     )
 
@@ -153,6 +158,11 @@ def _check_content(manifest: Manifest) -> None:
     if manifest.is_compacted and manifest.run_id != _compacted_run_id(inputs):
         raise Wrong("the run id of this compacted bundle does not follow from its inputs")
     _check_masked(manifest)
+    is_required = _KNOWN_CONTENT in manifest.tree["requires"]
+    if is_required != any(table.known_content for table in manifest.tables):
+        raise Wrong("requires and known_content contradict each other")
+    if is_required and manifest.is_compacted:
+        raise Wrong("a compacted bundle leaves out no content, and this one says that it does")
     if not manifest.tables:
         raise Wrong("it lists no table")
     if any(a.folder >= b.folder for a, b in pairwise(manifest.tables)):
@@ -207,6 +217,19 @@ def _check_table(manifest: Manifest, table: TableInfo) -> None:
     _check_columns(table)
     _check_files(table)
     _check_counts(table)
+    _check_known_content(table)
+
+
+def _check_known_content(table: TableInfo) -> None:
+    known = table.known_content
+    if any(a.root_sha256 >= b.root_sha256 for a, b in pairwise(known)):
+        raise Wrong("the root digests of known_content do not ascend")
+    if any(one.values == 0 or one.bytes < one.values for one in known):
+        raise Wrong("known_content names a bundle of which nothing is left out, or values without a byte")
+    if known and table.previous is None:
+        raise Wrong("it leaves out content that earlier bundles hold, and says that there are none")
+    if known and not any(column.content_sha256 for column in table.columns):
+        raise Wrong("it leaves out content, and has no column with content hashes")
 
 
 def _check_columns(table: TableInfo) -> None:

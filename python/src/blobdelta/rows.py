@@ -12,7 +12,7 @@ import pyarrow as pa
 from . import plan
 from .cells import bad_rows
 from .keys import path_key, plain, shown, sort_key
-from .layout import reference_sha256
+from .layout import known_reference, reference_sha256
 from .manifest import Column, Manifest, TableInfo
 from .report import Report
 from .times import show_ticks
@@ -26,6 +26,8 @@ class _Tally:
     steps: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     early: int = 0
     late: int = 0
+    #: Values that are left out, and their bytes, by the bundle that holds them.
+    known: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class RowChecks:
@@ -40,6 +42,7 @@ class RowChecks:
         self._sort_key, self._path_key = sort_key(table), path_key(table)
         self._last: tuple[Any, ...] | None = None
         self._tally = _Tally()
+        self._known = {known.root_sha256 for known in table.known_content}
 
     def batch(self, batch: pa.RecordBatch, file: str) -> None:
         """Looks at the next rows."""
@@ -67,6 +70,7 @@ class RowChecks:
                         "wrong_content_hash",
                         f"column {name}: the hash that is said is {one}, that of the value {other}",
                     )
+            self._left_out(batch, row, contents, say)
             self._unit(units[row], steps[row], contents, say)
             check_version(self.manifest, self.table, (stamps[row], started[row], runs[row]), say)
             self._window(steps[row], bool(earlies[row]), stamps[row], say)
@@ -79,12 +83,33 @@ class RowChecks:
     def _references(self, batch: pa.RecordBatch, file: str) -> None:
         for column in self._large:
             for reference in batch.column(column.blob_ref).to_pylist():
-                if reference is None:
+                if reference is None or (column.content_sha256 is not None and known_reference(reference)):
                     continue
                 if reference in self.blobs:
                     self.unused.discard(reference)
                 else:
                     self.report.add("bad_blob", file, f"a row names {reference[:80]!r}, which is not in the bundle")
+
+    def _left_out(self, batch: pa.RecordBatch, row: int, contents: dict[str, bytes | None], say: _Say) -> None:
+        """A value that is left out has a hash, and a bundle that the manifest names."""
+        for column in self._hashed:
+            reference = batch.column(column.blob_ref)[row].as_py()
+            known = None if reference is None else known_reference(reference)
+            if known is None:
+                continue
+            content = contents[column.name]
+            wrong = ["is there"] if batch.column(column.name)[row].is_valid else []
+            if content is None:
+                wrong.append("its hash is not said")
+            elif content == _EMPTY:
+                wrong.append("its hash is that of an empty value")
+            if known.root_sha256 not in self._known:
+                wrong.append(f"the bundle {known.root_sha256} that holds it is not in the manifest")
+            else:
+                values, size = self._tally.known.get(known.root_sha256, (0, 0))
+                self._tally.known[known.root_sha256] = (values + 1, size + known.bytes)
+            for what in wrong:
+                say("bad_known_content", f"column {column.name}: the value is left out, and {what}")
 
     def _unit(self, unit: bytes | None, step: int, contents: dict[str, bytes | None], say: _Say) -> None:
         scope = self.table.scope
@@ -127,8 +152,13 @@ class RowChecks:
         for kind, what, found, said in due:
             if found != said:
                 self.report.add(kind, place, f"{found} {what}, where the manifest says {said}")
-        for reference in sorted(self.unused):
-            self.report.add("unused_blob", f"{place}/{reference}", "no row names this value")
+        for known in self.table.known_content:
+            values, size = tally.known.get(known.root_sha256, (0, 0))
+            if (values, size) != (known.values, known.bytes):
+                text = f"{values} values of {size} bytes are left out because the bundle {known.root_sha256} holds them"
+                self.report.add("wrong_count", place, f"{text}, where the manifest says {known.values} of {known.bytes} bytes")
+        for unused in sorted(self.unused):
+            self.report.add("unused_blob", f"{place}/{unused}", "no row names this value")
 
 
 class TombstoneChecks:
@@ -196,12 +226,15 @@ def check_version(
 
 
 def _hashes(batch: pa.RecordBatch, column: Column) -> tuple[list[bytes | None], list[bytes | None]]:
-    """The hashes that rows say of their values, and those of the values: of one in `blob/` the one that it is named by."""
+    """The hashes that rows say of their values, and those of the values: of one in `blob/` the one that it is named by, of one that
+    is left out the one that is said."""
     said = batch.column(column.content_sha256).to_pylist()
     references = batch.column(column.blob_ref).to_pylist()
     found: list[bytes | None] = []
-    for value, reference in zip(batch.column(column.name), references, strict=True):
-        if value.is_valid:
+    for value, reference, hashed in zip(batch.column(column.name), references, said, strict=True):
+        if reference is not None and known_reference(reference):
+            found.append(hashed)
+        elif value.is_valid:
             found.append(hashlib.sha256(value.as_buffer()).digest())
         else:
             named = None if reference is None else reference_sha256(reference)

@@ -12,6 +12,7 @@ import bisect
 import functools
 import hashlib
 import json
+import re
 import sys
 import threading
 import uuid
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 BUCKET, PREFIX = "deltas", "weekly/"
 TAG_LIST, MANIFEST, MARKER = "tagmanifest-sha256.txt", "manifest.json", ".complete"
@@ -50,15 +51,28 @@ class Lake:
                 previous = self.add(source, week, previous)
         self.keys.sort()
 
-    def add(self, source: int, week: int, previous: str) -> str:
-        """One more bundle of a source; gives its root digest."""
+    def name(self, source: int, week: int, previous: str) -> str:
+        """The name of a bundle that can be asked for from now on, and is in no listing yet."""
         run = uuid.UUID(int=(source << 64) + week + 1, version=4).hex
         started = FIRST + timedelta(days=7 * week, seconds=source)
         name = f"{started:%Y%m%dT%H%M%SZ}-{run[:8]}-1.bundle"
         # Two sources of one second have other runs.
         name = name if name not in self.bundles else name.replace("-1.bundle", f"-{source + 2}.bundle")
         self.bundles[name] = (source, week, previous)
-        self.roots[name] = root = sha256(self.file(name, TAG_LIST))
+        self.roots[name] = sha256(self.file(name, TAG_LIST))
+        return name
+
+    def write(self, folder: Path, source: int, week: int, previous: str) -> Path:
+        """A bundle in a folder, to be shipped."""
+        name = self.name(source, week, previous)
+        for path in (*self.files, TAG_LIST, MANIFEST):
+            (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name / path).write_bytes(self.file(name, path))
+        return folder / name
+
+    def add(self, source: int, week: int, previous: str) -> str:
+        """One more bundle of a source; gives its root digest."""
+        name = self.name(source, week, previous)
         keys = [f"{PREFIX}{name}/{path}" for path in self.files] + [f"{PREFIX}{name}{MARKER}"]
         with self.lock:
             if self.keys and self.keys[-1] > keys[0]:
@@ -66,7 +80,7 @@ class Lake:
                     bisect.insort(self.keys, key)
             else:
                 self.keys.extend(sorted(keys))
-        return root
+        return self.roots[name]
 
     @functools.lru_cache(maxsize=4096)  # noqa: B019 (it lives as long as the process)
     def file(self, name: str, path: str) -> bytes:
@@ -223,6 +237,16 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.lake.store(key, data)
         self.answer(200, ETag=f'"{hashlib.md5(data).hexdigest()}"')
+
+    def do_POST(self) -> None:
+        """Deletes several objects."""
+        self.count("delete")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        keys = re.findall("<Key>(.*?)</Key>", body)
+        for key in keys:
+            self.lake.remove(unescape(key))
+        gone = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+        self.answer(200, f"<DeleteResult>{gone}</DeleteResult>".encode(), Content_Type="application/xml")
 
     def do_DELETE(self) -> None:
         self.count("delete")

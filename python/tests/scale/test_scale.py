@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import blobdelta
+
+if TYPE_CHECKING:
+    from conftest import Program
 
 pytest.importorskip("s3fs", reason="SKIPPED: s3fs is not installed")
 sys.path.insert(0, str(Path(__file__).parent))
@@ -49,3 +53,31 @@ def test_what_did_not_change_is_not_asked_for_again(store: Any, tmp_path: Path) 
     lake.add(SOURCES - 1, WEEKS, lake.roots[last])
     assert requests()[1] == 3
     catalog.close()
+
+
+def environment(options: dict[str, Any]) -> dict[str, str]:
+    """The store's, for the program."""
+    own = {"AWS_ENDPOINT_URL": options["endpoint_url"], "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+    return {**os.environ, **own, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+def test_a_ship_costs_the_same_beside_few_bundles_and_many(program: Program, tmp_path: Path, monkeypatch: Any) -> None:
+    requests = {}
+    for weeks in (WEEKS, 4 * WEEKS):
+        lake = lakes.Lake(TEMPLATE, SOURCES, weeks)
+        server, url = lakes.serve(lake)
+        for name, value in environment({"endpoint_url": url}).items():
+            monkeypatch.setenv(name, value)
+        counts = server.RequestHandlerClass.counts  # type: ignore[attr-defined]
+        newest = max(name for name, (source, _, _) in lake.bundles.items() if source == 0)
+        bundle = lake.write(tmp_path, 0, weeks, lake.roots[newest])
+        program.run("ship", bundle, "s3://deltas/weekly")
+        requests[weeks] = dict(counts)
+        assert lake.get(f"weekly/{bundle.name}.complete")
+        server.shutdown()
+    few, many = (requests[weeks] for weeks in (WEEKS, 4 * WEEKS))
+    print(few, many)
+    assert few == many, "what is there already costs nothing"
+    # Those of the others that came after this source's last one are looked at: a list, marker, list of tag files, manifest.
+    own = 3 * len(lake.files) + 12
+    assert few["get"] + few.get("head", 0) <= 4 * SOURCES + own

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Program
 
 import blobdelta
 
 pytest.importorskip("pyspark", reason="SKIPPED: pyspark is not installed")
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
+from test_examples import check
 
 from blobdelta.spark import latest
 
@@ -56,6 +58,20 @@ def test_the_latest_rows_are_those_of_compact(spark: SparkSession, changed: Path
     assert "file_stream" not in frame.columns and {"note", "is_offline", "DeltaBundle"} <= set(frame.columns)
     assert any(row["note"] == "new" for row in found)
     assert frame.rdd.getNumPartitions() > 1
+
+
+def test_the_latest_rows_go_across_a_second_column_with_blobs(
+    spark: SparkSession, program: Program, two_values: Path, tmp_path: Path
+) -> None:
+    program.run("compact", two_values, "--out", tmp_path)
+    frame = read(spark, two_values, mode="latest")
+    compare(rows_of(frame), next(tmp_path.iterdir()))
+    assert frame.where("DeltaContentSha256_preview IS NOT NULL").count() > 3
+    assert "DeltaContentSha256_file_stream" in frame.columns
+
+
+def test_the_query_of_the_examples_goes_across_changes_of_columns(program: Program, two_values: Path, tmp_path: Path) -> None:
+    check(program, two_values, tmp_path, "spark")
 
 
 def test_the_latest_rows_by_a_shuffle_are_the_same(spark: SparkSession, changed: Path, compacted: Path) -> None:
