@@ -391,7 +391,7 @@ ROWS: dict[str, tuple[str, Change]] = {
     "int_key": (TREE, in_table(lambda table: table["columns"][0].update(sql_type="bigint"))),
     "unit": (TREE, set_in("tables.0.scope", "0" * 8 + "-0000-0000-0000-" + "0" * 12)),
 }
-HOLDER = "1" * 64
+DELTA, HOLDER = "00010101T000000Z-01010101-1.bundle", "1" * 64
 
 
 def leaves_out(
@@ -415,23 +415,23 @@ def leaves_out(
 
 
 KNOWN: dict[str, tuple[str, Change]] = {
-    "known": (TREE, leaves_out((HOLDER, 1, 7))),
-    "known_and_there": (TREE, leaves_out((HOLDER, 1, 7), cells={"file_stream": b"value"})),
-    "known_no_hash": (TREE, leaves_out((HOLDER, 1, 7), cells={"DeltaContentSha256": None})),
-    "known_empty": (TREE, leaves_out((HOLDER, 1, 7), cells={"DeltaContentSha256": hashlib.sha256(b"").digest()})),
-    "known_not_listed": (TREE, leaves_out(("2" * 64, 1, 7))),
-    "known_values": (TREE, leaves_out((HOLDER, 2, 7))),
-    "known_bytes": (TREE, leaves_out((HOLDER, 1, 8))),
-    "known_nothing": (TREE, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/0")),
-    "known_zeros": (TREE, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/07")),
-    "known_long": (TREE, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/{1 << 64}")),
-    "known_not_required": (TREE, leaves_out((HOLDER, 1, 7), requires=[])),
-    "known_also_required": (TREE, leaves_out((HOLDER, 1, 7), requires=["known-content", "more"])),
-    "known_required_alone": (TREE, leaves_out()),
-    "known_unsorted": (TREE, leaves_out(("2" * 64, 1, 7), (HOLDER, 1, 7))),
-    "known_twice": (TREE, leaves_out((HOLDER, 1, 7), (HOLDER, 1, 7))),
-    "known_first": (TREE, leaves_out((HOLDER, 1, 7), previous=None)),
-    "known_short": (TREE, leaves_out((HOLDER, 9, 7))),
+    "known": (DELTA, leaves_out((HOLDER, 1, 7))),
+    "known_and_there": (DELTA, leaves_out((HOLDER, 1, 7), cells={"file_stream": b"value"})),
+    "known_no_hash": (DELTA, leaves_out((HOLDER, 1, 7), cells={"DeltaContentSha256": None})),
+    "known_empty": (DELTA, leaves_out((HOLDER, 1, 7), cells={"DeltaContentSha256": hashlib.sha256(b"").digest()})),
+    "known_not_listed": (DELTA, leaves_out(("2" * 64, 1, 7))),
+    "known_values": (DELTA, leaves_out((HOLDER, 2, 7))),
+    "known_bytes": (DELTA, leaves_out((HOLDER, 1, 8))),
+    "known_nothing": (DELTA, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/0")),
+    "known_zeros": (DELTA, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/07")),
+    "known_long": (DELTA, leaves_out((HOLDER, 1, 7), reference=f"known/{HOLDER}/{1 << 64}")),
+    "known_not_required": (DELTA, leaves_out((HOLDER, 1, 7), requires=[])),
+    "known_also_required": (DELTA, leaves_out((HOLDER, 1, 7), requires=["known-content", "more"])),
+    "known_required_alone": (DELTA, leaves_out()),
+    "known_unsorted": (DELTA, leaves_out(("2" * 64, 1, 7), (HOLDER, 1, 7))),
+    "known_twice": (DELTA, leaves_out((HOLDER, 1, 7), (HOLDER, 1, 7))),
+    "known_first": (DELTA, leaves_out((HOLDER, 1, 7), previous=None)),
+    "known_short": (DELTA, leaves_out((HOLDER, 9, 7))),
 }
 CASES = {**FILES, **MANIFESTS, **ROWS, **KNOWN}
 #: What is no damage: if the way in which these are forged were wrong, every other case of its kind would say nothing.
