@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pytest
 from conftest import FIXTURES, ROOT, Program
 
 import blobdelta
+from blobdelta.sqltype import parse_type
 
 LIST = json.loads((FIXTURES / "LIST.json").read_text())
 TREE, TYPES = "00010101T000000Z-53430cc6-1.bundle", "20260101T164000Z-d9fbcb85-1.bundle"
@@ -125,3 +127,15 @@ def test_only_the_columns_that_are_asked_for_are_decoded() -> None:
 def test_the_schema_of_the_package_is_that_of_the_format() -> None:
     mine = ROOT / "python/src/blobdelta/manifest.schema.json"
     assert mine.read_bytes() == (ROOT / "manifests/manifest.schema.json").read_bytes(), "copy manifests/manifest.schema.json"
+
+
+def test_a_key_is_named_as_its_type_is_written() -> None:
+    [table] = blobdelta.open_bundle(str(FIXTURES / TREE)).tables
+    for sql_type, names, due in (
+        ("binary(3)", (b"\x0a\x0b\x0c", "0x0A0B0C", "0a0b0c"), b"\x0a\x0b\x0c"),
+        ("int", (7, "7"), 7),
+        ("uniqueidentifier", (uuid.UUID(int=7), str(uuid.UUID(int=7))), uuid.UUID(int=7)),
+    ):
+        columns = [replace(one, sql_type=parse_type(sql_type)) if one == table.info.key else one for one in table.info.columns]
+        other = blobdelta.Table(table.bundle, replace(table.info, columns=tuple(columns)))
+        assert [other.key_scalar(name).as_py() for name in names] == [due] * len(names)

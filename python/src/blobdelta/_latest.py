@@ -17,7 +17,7 @@ import pyarrow as pa
 from . import plan
 from ._chain import Chain, chain
 from .blobs import ValueStream
-from .bundle import Key, LeftOut, Table
+from .bundle import Key, LeftOut, Table, said
 from .catalog import Catalog
 from .errors import Finding, UsageError
 from .frame import Trust
@@ -143,7 +143,7 @@ class Latest:
         scalar = Table(part.member.bundle, part.table).key_scalar(key)
         winner = self._database.execute(_WINNER_OF, (plain(pa.array([scalar.as_py()], scalar.type))[0],)).fetchone()
         if winner is None:
-            raise UsageError(f"there is no row with the key {key}, or it was deleted")
+            raise UsageError(f"there is no row with the key {said(key)}, or it was deleted")
         part = self._rows.parts[winner[0]]
         try:
             return Table(part.member.bundle, part.table).blob(key, column)
@@ -159,7 +159,7 @@ class Latest:
             raise left_out
         value = Table(holder.bundle, holder.table).blob(key, left_out.column)
         if value is None or (value.size, value.sha256) != (size, left_out.sha256):
-            detail = f"key {key}: the value of {left_out.column} is not the one that a later bundle leaves out"
+            detail = f"key {said(key)}: the value of {left_out.column} is not the one that a later bundle leaves out"
             raise error_of(holder.bundle.place, Finding("bad_known_content", None, detail))
         return value
 

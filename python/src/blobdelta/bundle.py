@@ -26,7 +26,12 @@ from .report import Report, error_of
 from .signature import SignedBy
 from .source import Source
 
-Key = uuid.UUID | int | str
+Key = uuid.UUID | int | str | bytes
+
+
+def said(key: Key) -> str:
+    """Inside the package: a key as messages have it."""
+    return f"0x{key.hex()}" if isinstance(key, bytes) else str(key)
 
 
 class Bundle:
@@ -164,7 +169,7 @@ class Table:
                 for row in range(batch.num_rows):
                     if keys[row] == wanted:
                         return self._value(part.file, [batch.column(name)[row] for name in names], large)
-        raise UsageError(f"{self.bundle.place}: {self.name} has no row with the key {key}")
+        raise UsageError(f"{self.bundle.place}: {self.name} has no row with the key {said(key)}")
 
     def _large(self, column: str | None) -> Any:
         found = [one for one in self.info.columns if one.sql_type.is_large and column in (None, one.name)]
@@ -180,6 +185,8 @@ class Table:
         if self.info.key.sql_type.name == "uniqueidentifier":
             value = (key if isinstance(key, uuid.UUID) else uuid.UUID(str(key))).bytes
             return pa.array([value], kind.storage_type).cast(kind)[0]
+        if self.info.key.sql_type.name == "binary":
+            return pa.scalar(key if isinstance(key, bytes) else bytes.fromhex(str(key).removeprefix("0x")), kind)
         return pa.scalar(int(value), kind)
 
     def _value(self, file: FileInfo, cells: Sequence[pa.Scalar], large: Any) -> ValueStream | None:
