@@ -22,7 +22,7 @@
 //! | 2 | `store` |
 //! | 3 | `backend`, `convert`, `bundle` |
 //! | 4 | `links`, `rows`, `latest` |
-//! | 5 | `conform` |
+//! | 5 | `conform`, `known` |
 //! | 6 | `verify` |
 //! | 7 | `engine`, `replay`, `compact`, `mask`, `chain`, `unpack`, `erase`, `ship` |
 //! | 8 | `demo`, `reconcile`, `shipping` |
@@ -54,6 +54,7 @@ pub mod durable;
 pub mod engine;
 pub mod erase;
 pub mod error;
+pub mod known;
 pub mod latest;
 pub mod links;
 pub mod mask;

@@ -167,6 +167,8 @@ pub struct LedgerEntry {
     pub rows: u64,
     /// Whether that is all of them.
     pub complete: bool,
+    /// Of them, those that count as applied with the rows that come, and are not written; 0 where the ledger is read.
+    pub passed_by: u64,
     /// UTC.
     pub applied_at: Timestamp,
 }
@@ -243,7 +245,7 @@ pub trait Target {
     /// chunks, while its row wins.
     ///
     /// # Errors
-    /// Internal, if the ledger is not where `entry.rows` minus these rows says; Config, with both
+    /// Internal, if the ledger is not where `entry.rows` minus these rows and `entry.passed_by` says; Config, with both
     /// keys, if a unique constraint keeps a row out and [`TargetSpec::displace`] is not set.
     fn apply_rows(
         &mut self,

@@ -28,8 +28,8 @@ impl Manifest {
              needs all values"
         );
         Err(Error::new(Kind::Usage, text).hint(
-            "ask the sender for a bundle with all values: `blobdelta run --whole`, with --from to begin where the one that \
-             this bundle follows ended",
+            "compact this bundle with all bundles of its chain before it, by `blobdelta compact`, and take the compacted bundle: it \
+             has all values",
         ))
     }
 

@@ -20,13 +20,10 @@ pub(super) type Parts<'b> = Vec<(&'b Bundle, &'b TableInfo)>;
 ///
 /// # Errors
 /// Usage: bundles of several sources, or none; Verification: links that lead in a circle.
-pub(super) fn tables(bundles: &[Bundle]) -> Result<BTreeMap<TableName, Parts<'_>>> {
-    let Some(first) = bundles.first() else {
+pub(super) fn tables<'b>(bundles: &[&'b Bundle]) -> Result<BTreeMap<TableName, Parts<'b>>> {
+    let Some(first) = bundles.first().copied() else {
         return Err(Error::usage("there is no bundle to compact"));
     };
-    for bundle in bundles {
-        bundle.manifest().check_whole_values("a compaction").map_err(|error| error.file(bundle.path()))?;
-    }
     let source_id = |bundle: &Bundle| bundle.manifest().run.source_id;
     if let Some(other) = bundles.iter().find(|bundle| source_id(bundle) != source_id(first)) {
         return Err(Error::usage("these bundles come from several sources, and make no chain")
@@ -34,7 +31,7 @@ pub(super) fn tables(bundles: &[Bundle]) -> Result<BTreeMap<TableName, Parts<'_>
             .hint("compact the bundles of one job database; `blobdelta inspect` shows their source id"));
     }
     let mut tables: BTreeMap<TableName, Parts<'_>> = BTreeMap::new();
-    for (bundle, table) in tables_in_order(bundles)? {
+    for (bundle, table) in tables_in_order(bundles.iter().copied())? {
         tables.entry(table.name.clone()).or_default().push((bundle, table));
     }
     Ok(tables)
@@ -60,9 +57,11 @@ fn alike(parts: &Parts<'_>) -> Result<()> {
                 .file(bundle.path())
                 .hint("compact each business unit's bundles, and those of all units, by themselves"));
         }
+        // Names of columns are the same in any case of the letters A to Z.
+        let small = |name: &String| name.to_ascii_lowercase();
         let shape = |table: &TableInfo| {
-            let paths = (table.path_column.clone(), table.parent_path_column.clone());
-            (table.key_column.clone(), table.key_type(), table.key_order, paths)
+            let paths = (table.path_column.as_ref().map(small), table.parent_path_column.as_ref().map(small));
+            (small(&table.key_column), table.key_type(), table.key_order, paths)
         };
         if shape(table) != shape(first) {
             return Err(Error::config("the key or path columns of this table changed between these bundles")
@@ -84,6 +83,16 @@ pub(super) fn columns(parts: &Parts<'_>) -> Result<Vec<Column>> {
     drift::union(&shapes).map_err(|error| error.hint(APART))
 }
 
+/// Names of columns, as the columns of all bundles are spelled.
+pub(super) fn spell(info: &mut TableInfo, columns: &[Column]) {
+    let paths = [info.path_column.as_mut(), info.parent_path_column.as_mut()];
+    for name in paths.into_iter().flatten().chain([&mut info.key_column]) {
+        if let Some(column) = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)) {
+            name.clone_from(&column.name);
+        }
+    }
+}
+
 /// Where the values of a column come from, as the last bundle that has it says.
 pub(super) fn origin(parts: &Parts<'_>, name: &str) -> Option<ColumnOrigin> {
     let of = |table: &TableInfo| {
@@ -94,7 +103,7 @@ pub(super) fn origin(parts: &Parts<'_>, name: &str) -> Option<ColumnOrigin> {
 }
 
 /// The run of the compacted bundle: the last one's, under an id that follows from the inputs.
-pub(super) fn run_info(bundles: &[Bundle]) -> Result<(RunInfo, Vec<Sha256>)> {
+pub(super) fn run_info(bundles: &[&Bundle]) -> Result<(RunInfo, Vec<Sha256>)> {
     let Some(last) = bundles.iter().map(|bundle| &bundle.manifest().run).max_by_key(|run| (run.started_at, run.run_id))
     else {
         return Err(Error::usage("there is no bundle to compact"));
@@ -157,9 +166,9 @@ pub(super) fn table_info(parts: &Parts<'_>, counts: TableCounts) -> Result<Table
 }
 
 /// The tables that failed in a run of the inputs, each as it failed last.
-fn failed_tables(bundles: &[Bundle]) -> Vec<FailedTable> {
+fn failed_tables(bundles: &[&Bundle]) -> Vec<FailedTable> {
     let mut failed: BTreeMap<TableName, FailedTable> = BTreeMap::new();
-    let mut runs: Vec<&Manifest> = bundles.iter().map(Bundle::manifest).collect();
+    let mut runs: Vec<&Manifest> = bundles.iter().map(|bundle| bundle.manifest()).collect();
     runs.sort_by_key(|manifest| (manifest.run.started_at, manifest.run.run_id));
     for table in runs.into_iter().flat_map(|manifest| &manifest.failed_tables) {
         failed.insert(table.table.clone(), table.clone());
@@ -169,7 +178,7 @@ fn failed_tables(bundles: &[Bundle]) -> Vec<FailedTable> {
 
 /// The whole manifest.
 pub(super) fn manifest(
-    bundles: &[Bundle],
+    bundles: &[&Bundle],
     run: RunInfo,
     inputs: Vec<Sha256>,
     tables: Vec<TableInfo>,

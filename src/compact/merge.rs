@@ -5,6 +5,7 @@ use crate::backend::Versions;
 use crate::bundle::{FileInfo, PartWriter, TableStage};
 use crate::convert::BatchRows;
 use crate::error::{Error, Result};
+use crate::known::{Holders, KnownValues};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::{DELTA_EARLY, DELTA_MODIFIED_ON, DELTA_STEP};
 use crate::model::run::{Step, TableCounts};
@@ -17,6 +18,9 @@ use std::collections::BinaryHeap;
 pub(super) struct Merge<'m, 'b> {
     pub(super) streams: Vec<Stream<'b>>,
     pub(super) versions: &'m mut dyn Versions,
+    /// What bundles leave out that are merged, and where it lies.
+    pub(super) known: &'m mut KnownValues<'b, 'b>,
+    pub(super) holders: &'b Holders<'b>,
     pub(super) window_start: Timestamp,
     pub(super) monitor: &'m dyn Monitor,
     pub(super) counts: TableCounts,
@@ -54,11 +58,12 @@ impl Merge<'_, '_> {
     /// Loads the next batch of a stream, and takes its large values along.
     fn load(&mut self, nth: usize, stage: &mut TableStage) -> Result<()> {
         let stream = &mut self.streams[nth];
-        stream.next_batch(self.versions, self.monitor)?;
+        stream.next_batch((self.versions, self.known), self.monitor)?;
         let source = stream.source();
         let Some((batch, _)) = stream.current() else { return Ok(()) };
         for large in batch.large_refs()? {
-            stage.adopt_blob(source.bundle, source.blob_file(&large.reference)?, self.monitor)?;
+            let holder = self.holders.holder_of(source, &large.reference);
+            stage.adopt_blob(holder.bundle, holder.blob_file(&large.reference)?, self.monitor)?;
         }
         Ok(())
     }

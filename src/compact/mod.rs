@@ -12,6 +12,7 @@
 mod inputs;
 mod merge;
 mod options;
+mod places;
 mod run;
 mod stream;
 mod survey;

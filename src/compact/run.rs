@@ -8,8 +8,10 @@ use crate::bundle::{
 use crate::convert::RunStamp;
 use crate::durable::{Disk, is_abandoned};
 use crate::error::{Error, Kind, Result};
+use crate::known::Holders;
 use crate::links::{bundles_in_order, report_links};
 use crate::monitor::{Event, Monitor};
+use crate::rows::TableRows;
 use crate::verify::require_good;
 use std::path::Path;
 
@@ -26,16 +28,18 @@ pub fn compact(
     options: &CompactOptions,
     monitor: &dyn Monitor,
 ) -> Result<Published> {
-    let mut bundles = bundles_in_order(bundles)?;
-    if bundles.len() < 2 {
+    let originals = bundles_in_order(bundles)?;
+    if originals.len() < 2 {
         return Err(Error::usage("there is nothing to compact: fewer than two different bundles were named"));
     }
     // Everything that can be refused is refused before anything is written.
-    check_plain(bundles.iter(), &options.form, options.allows_plain, monitor)?;
-    let tables = inputs::tables(&bundles)?;
+    check_plain(originals.iter(), &options.form, options.allows_plain, monitor)?;
+    let (all, holders): (Vec<&Bundle>, _) = (originals.iter().collect(), Holders::of(&originals));
+    let tables = inputs::tables(&all)?;
     inputs::check(&tables, options.allows_gap, monitor)?;
+    tables.values().flatten().try_for_each(|(bundle, table)| holders.check(TableRows { bundle, table }))?;
     tables.values().for_each(|parts| report_links(parts.iter().copied(), monitor));
-    for bundle in &bundles {
+    for bundle in &originals {
         // Who signs vouches for all of it, contents that no pass here reads included.
         if options.signer.is_some() { vouch(bundle, monitor) } else { bundle.check_file_set() }?;
     }
@@ -43,18 +47,23 @@ pub fn compact(
         monitor.event(Event::Note(&swept.to_string()));
     }
     let most = options.side_by_side.max(2);
-    let between = match bundles.len() > most {
-        true => Some(Scratch::create(disk, out_dir, &inputs::name_of(&inputs::run_info(&bundles)?.0))?),
-        false => None,
-    };
-    while let (true, Some(between)) = (bundles.len() > most, &between) {
-        let rest = bundles.split_off(most);
-        let plain = CompactOptions { form: PublishForm::Folder, signer: None, ..options.clone() };
-        let first = write(&bundles, between.disk(), between.path(), &plain, monitor)?;
-        let container = Container::open_beneath(between.disk(), first.path(), &Access::own())?;
-        bundles = [Bundle::open_in(container)?].into_iter().chain(rest).collect();
+    if all.len() <= most {
+        return write((&all, &holders), disk, out_dir, options, monitor);
     }
-    write(&bundles, disk, out_dir, options, monitor)
+    // As many as can be read side by side become one, which is read beside the next ones.
+    let between = Scratch::create(disk, out_dir, &inputs::name_of(&inputs::run_info(&all)?.0))?;
+    let plain = CompactOptions { form: PublishForm::Folder, signer: None, ..options.clone() };
+    let (mut made, mut rest): (Option<Bundle>, _) = (None, all.as_slice());
+    loop {
+        let (now, later) = rest.split_at(rest.len().min(most - usize::from(made.is_some())));
+        let side_by_side: Vec<&Bundle> = made.iter().chain(now.iter().copied()).collect();
+        if later.is_empty() {
+            return write((&side_by_side, &holders), disk, out_dir, options, monitor);
+        }
+        let first = write((&side_by_side, &holders), between.disk(), between.path(), &plain, monitor)?;
+        made = Some(Bundle::open_in(Container::open_beneath(between.disk(), first.path(), &Access::own())?)?);
+        rest = later;
+    }
 }
 
 fn vouch(bundle: &Bundle, monitor: &dyn Monitor) -> Result<()> {
@@ -67,7 +76,7 @@ fn vouch(bundle: &Bundle, monitor: &dyn Monitor) -> Result<()> {
 }
 
 fn write(
-    bundles: &[Bundle],
+    (bundles, holders): (&[&Bundle], &Holders<'_>),
     disk: &dyn Disk,
     out_dir: &Path,
     options: &CompactOptions,
@@ -88,7 +97,7 @@ fn write(
     let stamp = RunStamp { started_at: run.started_at.0, run_id: run.run_id };
     let mut tables = Vec::new();
     for (name, parts) in inputs::tables(bundles)? {
-        let info = table::write(&parts, &mut staged, options, stamp, monitor);
+        let info = table::write((&parts, holders), &mut staged, options, stamp, monitor);
         tables.push(info.map_err(|error| error.table(name))?);
     }
     let manifest = inputs::manifest(bundles, run, roots, tables)?;

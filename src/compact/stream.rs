@@ -1,21 +1,20 @@
 //! [`Stream`]: what is kept of one bundle, row by row, in the order in which it stands there.
 
+use super::places::KeptPlaces;
 use crate::backend::{Kept, Versions};
 use crate::bundle::{FileInfo, FileRole};
 use crate::conform::TableWalk;
 use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
+use crate::known::{KnownValues, pieces};
 use crate::model::cell::{Cell, RowSource as _};
-use crate::model::column::DELTA_DEPTH;
+use crate::model::column::{Column, DELTA_DEPTH};
 use crate::model::key::path_order;
 use crate::monitor::{Event, Monitor};
 use crate::rows::{PartColumns, PartRows, TableRows};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int16Array, RecordBatch};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Places that are asked for at once.
-const PLACES: u32 = 16_384;
 
 /// Where a row stands among all rows of a table: depth, path, and what its key is sorted by.
 pub(super) type Position = (i64, Vec<u8>, [u8; 16]);
@@ -35,8 +34,9 @@ pub(super) struct Stream<'b> {
     /// As many rows as its files have, and how many of them were told to be gone through.
     all_rows: u64,
     reported_rows: u64,
-    places: VecDeque<u64>,
-    asked_from: Option<u64>,
+    places: KeptPlaces,
+    /// Rows that are kept, and are to be given next; they may still leave values out.
+    pieces: VecDeque<BatchRows>,
     batch: Option<(BatchRows, usize)>,
     walk: TableWalk<'b>,
 }
@@ -55,8 +55,8 @@ impl<'b> Stream<'b> {
             at: 0,
             all_rows: table.files_of(role).filter_map(|file| file.rows).sum(),
             reported_rows: 0,
-            places: VecDeque::new(),
-            asked_from: Some(0),
+            places: KeptPlaces::of(kept),
+            pieces: VecDeque::new(),
             batch: None,
             walk: TableWalk::of_some(bundle, table),
         })
@@ -75,9 +75,20 @@ impl<'b> Stream<'b> {
     ///
     /// # Errors
     /// Verification; Io; Database; Cancelled.
-    pub(super) fn next_batch(&mut self, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
+    pub(super) fn next_batch(
+        &mut self,
+        (versions, known): (&mut dyn Versions, &mut KnownValues<'_, '_>),
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         self.batch = None;
-        let done = self.fill(versions, monitor);
+        let read = if self.pieces.is_empty() { self.read_on(versions, monitor) } else { Ok(()) };
+        let done = read.and_then(|()| {
+            if let Some(piece) = self.pieces.pop_front() {
+                let rows = self.shifted(self.whole(piece, known)?)?;
+                self.batch = Some((self.adapted(rows)?, 0));
+            }
+            Ok(())
+        });
         if self.batch.is_none() {
             // What stands behind the last row that is kept is not read.
             self.at = self.all_rows;
@@ -88,8 +99,8 @@ impl<'b> Stream<'b> {
     }
 
     /// Reads on to a batch of which rows are kept, if there is one.
-    fn fill(&mut self, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
-        while let Some(next) = self.next_place(versions)? {
+    fn read_on(&mut self, versions: &mut dyn Versions, monitor: &dyn Monitor) -> Result<()> {
+        while let Some(next) = self.places.next(versions)? {
             monitor.check()?;
             let Some(reader) = &mut self.reader else {
                 self.next_file(next, monitor)?;
@@ -105,8 +116,7 @@ impl<'b> Stream<'b> {
             if mask.true_count() > 0 {
                 let mut batch = batch.filtered(&mask)?;
                 self.hold(&mut batch)?;
-                let batch = self.shifted(batch)?;
-                self.batch = Some((self.adapted(batch)?, 0));
+                self.pieces = pieces(batch, self.columns.batch_bytes)?.into();
                 break;
             }
         }
@@ -121,6 +131,18 @@ impl<'b> Stream<'b> {
                 self.source.supply_sizes(batch)?;
                 self.walk.rows(batch)
             }
+        }
+    }
+
+    /// The rows with the values that they leave out.
+    fn whole(&self, rows: BatchRows, known: &mut KnownValues<'_, '_>) -> Result<BatchRows> {
+        if self.source.table.known_content.is_empty() {
+            return Ok(rows);
+        }
+        let rows = known.fill(rows)?;
+        match rows.known_refs()?.is_empty() {
+            true => Ok(rows),
+            false => Err(Error::internal("a row that is kept leaves out a value that nobody looked for")),
         }
     }
 
@@ -151,20 +173,15 @@ impl<'b> Stream<'b> {
         if self.kept.tombstones {
             return Ok((0, Vec::new(), key));
         }
-        let cell = |name: &str| self.to.index_of(name).map(|column| batch.cell(row, column)).transpose();
+        // The last bundle may spell a column otherwise.
+        let is_it = |column: &Column, name: &str| column.name.eq_ignore_ascii_case(name);
+        let at = |name: &str| self.to.columns().iter().position(|column| is_it(column, name));
+        let cell = |name: &str| at(name).map(|column| batch.cell(row, column)).transpose();
         let Some(Cell::Int(depth)) = cell(DELTA_DEPTH)? else {
             return Err(Error::verification("a row has no depth").column(DELTA_DEPTH));
         };
         let path = self.source.table.path_column.as_deref().map(cell).transpose()?.flatten();
         Ok((depth, path_order(path, key_order).into_owned(), key))
-    }
-
-    fn next_place(&mut self, versions: &mut dyn Versions) -> Result<Option<u64>> {
-        if let (true, Some(from)) = (self.places.is_empty(), self.asked_from) {
-            self.places = versions.places(self.kept, from, PLACES)?.into();
-            self.asked_from = self.places.back().filter(|_| self.places.len() == PLACES as usize).map(|last| last + 1);
-        }
-        Ok(self.places.front().copied())
     }
 
     /// Opens the next file, or passes by one of which nothing is kept.
@@ -185,11 +202,7 @@ impl<'b> Stream<'b> {
     fn mask(&mut self, end: u64, versions: &mut dyn Versions) -> Result<BooleanArray> {
         let mut mask = Vec::new();
         for place in self.at..end {
-            let is_kept = self.next_place(versions)? == Some(place);
-            if is_kept {
-                self.places.pop_front();
-            }
-            mask.push(is_kept);
+            mask.push(self.places.take(place, versions)?);
         }
         Ok(BooleanArray::from(mask))
     }

@@ -32,6 +32,7 @@ mod adapt;
 mod binary;
 mod builder;
 mod encode;
+mod fill;
 mod guid;
 mod numbers;
 mod plan;
@@ -44,5 +45,6 @@ mod tests;
 
 pub use adapt::adapt;
 pub use builder::{BatchBuilder, LargeSlot, RowHead, RunStamp, UnsealedBatch};
+pub use fill::FilledValue;
 pub use plan::{ABSENT_CHILD_KEY, ABSENT_PARENT_KEY, ColumnPlan, PlannedColumn};
 pub use rows::{BatchRows, LargeRef};

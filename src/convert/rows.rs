@@ -62,6 +62,11 @@ impl BatchRows {
         &self.plan
     }
 
+    /// The plan, where the rows are of no more use.
+    pub(super) fn into_plan(self) -> Arc<ColumnPlan> {
+        self.plan
+    }
+
     /// The batch.
     pub fn batch(&self) -> &RecordBatch {
         &self.batch

@@ -89,10 +89,10 @@ pub fn bundles_in_order(bundles: Vec<Bundle>) -> Result<Vec<Bundle>> {
 ///
 /// # Errors
 /// Verification, with a bundle of it: links that lead in a circle.
-pub fn tables_in_order(bundles: &[Bundle]) -> Result<Vec<(&Bundle, &TableInfo)>> {
+pub fn tables_in_order<'b>(bundles: impl IntoIterator<Item = &'b Bundle>) -> Result<Vec<(&'b Bundle, &'b TableInfo)>> {
     let mut seen = BTreeSet::new();
-    let once = bundles.iter().filter(|bundle| seen.insert(bundle.root_sha256()));
-    let tables: Vec<(&Bundle, &TableInfo)> =
+    let once = bundles.into_iter().filter(|bundle| seen.insert(bundle.root_sha256()));
+    let tables: Vec<(&'b Bundle, &'b TableInfo)> =
         once.flat_map(|bundle| bundle.manifest().tables.iter().map(move |table| (bundle, table))).collect();
     let links: Vec<Link> = tables.iter().map(|(bundle, table)| Link::of(bundle, table)).collect();
     let ordered = in_order(&links);

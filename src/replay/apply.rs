@@ -1,13 +1,14 @@
 //! One table of one bundle into its target, part by part.
 
 use super::gap::{ReplayGap, noted};
-use super::known::TargetValues;
+use super::known::{FoundValues, LaterRows, TargetValues};
 use super::options::{ReplayOptions, TableReplayOutcome};
 use crate::backend::{AppliedBundle, Backend, LedgerEntry, TargetCompatibility, TargetSpec, TombstoneRow};
 use crate::bundle::{Bundle, CheckedFile, FileInfo, FileRole, TableInfo};
 use crate::conform::TableWalk;
 use crate::convert::{BatchRows, ColumnPlan, adapt};
 use crate::error::{Error, Result};
+use crate::known::Holders;
 use crate::model::cell::{Cell, RowSource};
 use crate::model::column::Column;
 use crate::model::name::TableName;
@@ -94,16 +95,21 @@ impl<'b> Applier<'b> {
         &self.spec
     }
 
-    /// Whether the values that the rows leave out stand in the target, of those that are not applied yet.
+    /// Looks for the values that the rows leave out, of those that are not applied yet; `later` is what is applied after them.
     ///
     /// # Errors
     /// As [`TargetValues::check`].
-    pub(super) fn check_known(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<()> {
+    pub(super) fn find_known(
+        &self,
+        (holders, later): (&'b Holders<'b>, &[LaterRows<'_>]),
+        backend: &mut dyn Backend,
+        monitor: &dyn Monitor,
+    ) -> Result<FoundValues<'b>> {
         let ledger = match self.spec.repair {
             true => BTreeMap::new(),
             false => self.ledger(backend)?,
         };
-        self.target_values().check(self.source, &ledger, backend, monitor)
+        self.target_values().check(self.source, (holders, later), &ledger, backend, monitor)
     }
 
     fn target_values(&self) -> TargetValues<'_> {
@@ -122,6 +128,7 @@ impl<'b> Applier<'b> {
         &self,
         backend: &mut dyn Backend,
         whence: (Option<&ReplayGap>, bool),
+        known: &mut FoundValues<'b>,
         monitor: &dyn Monitor,
     ) -> Result<TableReplayOutcome> {
         let TableRows { bundle, table } = self.source;
@@ -157,7 +164,10 @@ impl<'b> Applier<'b> {
                     FileRole::AbsentParents => self.absent_parents(checked, &mut walk),
                     // Each row is held against all that stand before it.
                     FileRole::Rows if is_applied(file) => self.applied_rows(checked, &mut walk, monitor),
-                    FileRole::Rows => self.rows(backend, (file, checked), from, (&mut walk, &mut done), monitor),
+                    FileRole::Rows => {
+                        let found = (&mut walk, &mut done, &mut *known);
+                        self.rows(backend, (file, checked), from, found, monitor)
+                    }
                     _ => self.tombstones(backend, (file, checked), from, (&mut walk, &mut done), monitor),
                 }
             })?;
@@ -195,7 +205,7 @@ impl<'b> Applier<'b> {
         backend: &mut dyn Backend,
         (file, checked): (&FileInfo, CheckedFile),
         from: u64,
-        (walk, done): (&mut TableWalk<'_>, &mut TableReplayOutcome),
+        (walk, done, known): (&mut TableWalk<'_>, &mut TableReplayOutcome, &mut FoundValues<'b>),
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let (mut applied_rows, mut skip) = (from, RowsToSkip(from));
@@ -203,9 +213,9 @@ impl<'b> Applier<'b> {
         self.open(checked, &self.columns)?.each_made(make, |rows| {
             monitor.check()?;
             let Some(rows) = rows else { return Ok(()) };
-            for rows in TargetValues::pieces(rows)? {
-                applied_rows += rows.rows() as u64;
-                self.piece(backend, (file, applied_rows), &rows, done, monitor)?;
+            for (count, rows) in known.pieces(rows)? {
+                applied_rows += count;
+                self.piece(backend, (file, applied_rows, count), (rows, known), done, monitor)?;
             }
             Ok(())
         })
@@ -214,16 +224,17 @@ impl<'b> Applier<'b> {
     fn piece(
         &self,
         backend: &mut dyn Backend,
-        (file, applied_rows): (&FileInfo, u64),
-        rows: &BatchRows,
+        (file, applied_rows, count): (&FileInfo, u64, u64),
+        (rows, known): (BatchRows, &mut FoundValues<'b>),
         done: &mut TableReplayOutcome,
         monitor: &dyn Monitor,
     ) -> Result<()> {
+        let (rows, spool) = self.target_values().fetch(self.source, rows, known, backend)?;
         let (keys, versions) = (rows.keys()?, rows.versions()?);
-        let count = rows.rows() as u64;
-        let known = self.target_values().fetch(rows, backend)?;
-        let entry = self.entry(backend, file, applied_rows)?;
-        let rows = RowsWithBlobs { source: self.source, rows, known: &known, monitor };
+        let passed_by = count - rows.rows() as u64;
+        let entry = LedgerEntry { passed_by, ..self.entry(backend, file, applied_rows)? };
+        let holder_of = |reference: &str| known.holder_of(self.source, reference);
+        let rows = RowsWithBlobs { rows: &rows, holder_of: &holder_of, spool: &spool, monitor };
         let applied = backend.apply_rows(&self.spec, &rows, &keys, &versions, &entry)?;
         done.written += applied.written;
         done.displaced += applied.displaced;
@@ -310,6 +321,7 @@ impl<'b> Applier<'b> {
             part: file.path.clone(),
             rows,
             complete: Some(rows) == file.rows,
+            passed_by: 0,
             applied_at: backend.now()?.utc,
         })
     }
@@ -317,10 +329,11 @@ impl<'b> Applier<'b> {
 
 /// Rows whose large values are read from `blob/` when they are asked for.
 struct RowsWithBlobs<'a> {
-    source: TableRows<'a>,
     rows: &'a BatchRows,
-    /// Values that the rows leave out.
-    known: &'a ValueSpool,
+    /// The table in whose `blob/` a value lies.
+    holder_of: &'a dyn Fn(&str) -> TableRows<'a>,
+    /// Values that the rows leave out, and the target had.
+    spool: &'a ValueSpool,
     monitor: &'a dyn Monitor,
 }
 
@@ -330,19 +343,19 @@ impl RowSource for RowsWithBlobs<'_> {
     }
 
     fn cell(&self, row: usize, column: usize) -> Result<Cell<'_>> {
-        match self.known.held((row, column)) {
+        match self.spool.held((row, column)) {
             Some(bytes) => Ok(Cell::Bytes(bytes)),
             None => self.rows.cell(row, column),
         }
     }
 
     fn large(&self, row: usize, column: usize) -> Result<Box<dyn Read + '_>> {
-        if let Some(known) = self.known.open((row, column)) {
+        if let Some(known) = self.spool.open((row, column)) {
             return Ok(known);
         }
         let Some(reference) = self.rows.blob_ref(row, column)? else {
             return Err(Error::internal("a value that lies in its row was asked for as a large one"));
         };
-        Ok(Box::new(self.source.open_blob(reference, self.monitor)?))
+        Ok(Box::new((self.holder_of)(reference).open_blob(reference, self.monitor)?))
     }
 }

@@ -2,12 +2,14 @@
 
 use super::chain::{Renoted, settle};
 use super::guard;
+use super::known::LaterRows;
 use super::options::{BundleOutcome, ReplayOptions, ReplayReport, TableReplayOutcome};
 use super::work::{InspectedTargets, OpenedBundles, TableWork};
 use super::{scopes, whole};
 use crate::backend::Backend;
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
+use crate::known::Holders;
 use crate::model::digest::Sha256;
 use crate::monitor::{Event, Monitor};
 use std::collections::BTreeMap;
@@ -72,6 +74,7 @@ fn apply_all(
     options: &ReplayOptions,
     monitor: &dyn Monitor,
 ) -> Result<ReplayReport> {
+    let holders = Holders::of(&opened.0);
     let mut works = opened.works(backend, options)?;
     let renoted = inspect_targets(&mut works, backend, options)?;
     let scopes = scopes::report(&works, backend, monitor)?;
@@ -89,8 +92,12 @@ fn apply_all(
         work.applier.compatibility = compatibility;
     }
     let mut report = Outcomes::default();
-    for works in works.chunk_by(|one, next| std::ptr::eq(one.bundle, next.bundle)) {
-        report.add(works[0].bundle, apply_tables(works, backend, monitor)?);
+    let mut from = 0;
+    for now in works.chunk_by(|one, next| std::ptr::eq(one.bundle, next.bundle)) {
+        from += now.len();
+        let later: Vec<LaterRows<'_>> =
+            works[from..].iter().map(|work| LaterRows { source: work.source(), spec: work.spec() }).collect();
+        report.add(now[0].bundle, apply_tables(now, (&holders, &later), backend, monitor)?);
     }
     for bundle in &opened.0 {
         report.add(bundle, Vec::new());
@@ -126,8 +133,9 @@ pub(super) fn inspect_targets(
 }
 
 /// Tables of one bundle that stand in a row.
-fn apply_tables(
-    works: &[TableWork<'_>],
+fn apply_tables<'b>(
+    works: &[TableWork<'b>],
+    (holders, later): (&'b Holders<'b>, &[LaterRows<'_>]),
     backend: &mut dyn Backend,
     monitor: &dyn Monitor,
 ) -> Result<Vec<TableReplayOutcome>> {
@@ -140,13 +148,17 @@ fn apply_tables(
         rows: Some(due.into_iter().sum()),
         bytes: None,
     });
-    let known = works.iter().try_for_each(|work| work.check_known(backend, monitor));
-    if let Err(error) = known {
-        monitor.event(Event::WorkFinished);
-        return Err(error);
-    }
+    let found = works.iter().map(|work| work.find_known((holders, later), backend, monitor));
+    let mut found = match found.collect::<Result<Vec<_>>>() {
+        Ok(found) => found,
+        Err(error) => {
+            monitor.event(Event::WorkFinished);
+            return Err(error);
+        }
+    };
     backend.begin_commit_group();
-    let tables = works.iter().map(|work| work.apply(backend, monitor)).collect::<Result<Vec<_>>>();
+    let works = works.iter().zip(&mut found);
+    let tables = works.map(|(work, found)| work.apply(found, backend, monitor)).collect::<Result<Vec<_>>>();
     // Whatever ended it: batches that were applied are whole.
     let settled = backend.end_commit_group();
     let tables = tables.and_then(|tables| settled.map(|()| tables));

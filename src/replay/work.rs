@@ -2,10 +2,12 @@
 
 use super::apply::{Applier, target_of};
 use super::gap::ReplayGap;
+use super::known::{FoundValues, LaterRows};
 use super::options::{ReplayOptions, TableReplayOutcome};
 use crate::backend::{AppliedBundle, Backend, TargetCompatibility, TargetSpec, check_target};
 use crate::bundle::{Access, Bundle, Container, FileInfo, Newest, TableInfo, warn_of_failed};
 use crate::error::{Error, Result};
+use crate::known::Holders;
 use crate::links::tables_in_order;
 use crate::model::column::Column;
 use crate::model::drift;
@@ -33,7 +35,7 @@ pub(super) struct TableWork<'b> {
     pub(super) reported: Vec<String>,
 }
 
-impl TableWork<'_> {
+impl<'b> TableWork<'b> {
     /// Shows how far something that reads keys alone is.
     pub(super) fn watched<T>(
         &self,
@@ -81,16 +83,26 @@ impl TableWork<'_> {
         self.applier.spec()
     }
 
-    /// Whether the values that it leaves out stand in the target.
+    /// Looks for the values that it leaves out.
     ///
     /// # Errors
-    /// As [`Applier::check_known`].
-    pub(super) fn check_known(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<()> {
-        self.applier.check_known(backend, monitor).map_err(|error| error.file(self.bundle.path()))
+    /// As [`Applier::find_known`].
+    pub(super) fn find_known(
+        &self,
+        whence: (&'b Holders<'b>, &[LaterRows<'_>]),
+        backend: &mut dyn Backend,
+        monitor: &dyn Monitor,
+    ) -> Result<FoundValues<'b>> {
+        self.applier.find_known(whence, backend, monitor).map_err(|error| error.file(self.bundle.path()))
     }
 
-    pub(super) fn apply(&self, backend: &mut dyn Backend, monitor: &dyn Monitor) -> Result<TableReplayOutcome> {
-        let done = self.applier.apply(backend, (self.gap.as_ref(), self.is_other_source), monitor)?;
+    pub(super) fn apply(
+        &self,
+        known: &mut FoundValues<'b>,
+        backend: &mut dyn Backend,
+        monitor: &dyn Monitor,
+    ) -> Result<TableReplayOutcome> {
+        let done = self.applier.apply(backend, (self.gap.as_ref(), self.is_other_source), known, monitor)?;
         Ok(TableReplayOutcome { reported: self.reported.clone(), ..done })
     }
 }

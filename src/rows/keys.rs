@@ -10,6 +10,7 @@ use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::DELTA_MODIFIED_ON;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::known::KnownRef;
 use crate::model::slice::DeletionReason;
 use crate::model::version::Version;
 use crate::monitor::{Event, Monitor};
@@ -27,7 +28,7 @@ pub struct Wanted<'a> {
     pub from: u64,
     /// Columns by name, none of them of large values; those that the rows do not have are ignored.
     pub columns: &'a [&'a str],
-    /// Columns of the rows whose content hashes are read, and not their values.
+    /// Columns of the rows whose content hashes are read, and what is said of values that are left out, and not their values.
     pub hashed: &'a [&'a str],
 }
 
@@ -40,14 +41,25 @@ pub struct PartKeys<'a> {
     rows: &'a BatchRows,
     range: Range<usize>,
     /// Of all rows of the batch, those that were left out included.
-    hashes: &'a [Vec<Option<Sha256>>],
+    said: &'a [SaidOfColumn],
     skipped: usize,
+}
+
+/// What rows say of the values of a column.
+struct SaidOfColumn {
+    hashes: Vec<Option<Sha256>>,
+    known: Vec<Option<KnownRef>>,
 }
 
 impl PartKeys<'_> {
     /// The content hashes of the n-th row, in the order of the columns that were wanted.
     pub fn hashes(&self, nth: usize) -> Vec<Option<Sha256>> {
-        self.hashes.iter().map(|column| column[self.skipped + self.range.start + nth]).collect()
+        self.said.iter().map(|column| column.hashes[self.skipped + self.range.start + nth]).collect()
+    }
+
+    /// What the n-th row says of values that are left out, in the order of the columns that were wanted.
+    pub fn known(&self, nth: usize) -> Vec<Option<KnownRef>> {
+        self.said.iter().map(|column| column.known[self.skipped + self.range.start + nth]).collect()
     }
 
     /// Why the n-th tombstone stands.
@@ -97,13 +109,13 @@ impl TableRows<'_> {
                 PartColumns::of_rows(self.table, |name| name == DELTA_MODIFIED_ON || wanted.columns.contains(&name))?
             }
         };
-        let hash_fields = if is_tombstones { Vec::new() } else { hash_fields(self.table, wanted.hashed)? };
+        let beside = if is_tombstones { Vec::new() } else { fields_beside(self.table, wanted.hashed)? };
         let mut read = columns.read();
-        read.columns.iter_mut().for_each(|names| names.extend(hash_fields.iter().cloned()));
+        read.columns.iter_mut().for_each(|names| names.extend(beside.iter().flatten().cloned()));
         let mut skip = RowsToSkip(wanted.from);
         for batch in self.bundle.open_part(self.bundle.check_file(file, monitor)?, &read)? {
             monitor.check()?;
-            let (rows, hashes) = split(&batch?, &columns.plan, &hash_fields)?;
+            let (rows, said) = split(&batch?, &columns.plan, &beside)?;
             let all = rows.rows();
             let Some(rows) = skip.rest_of(rows) else { continue };
             for start in (0..rows.rows()).step_by(MOST) {
@@ -114,7 +126,7 @@ impl TableRows<'_> {
                     versions: range.clone().map(|row| rows.version(row, is_tombstones)).collect::<Result<_>>()?,
                     rows: &rows,
                     range,
-                    hashes: &hashes,
+                    said: &said,
                     skipped: all - rows.rows(),
                 })?;
                 monitor.event(Event::WorkDone { rows: count, bytes: 0 });
@@ -124,31 +136,37 @@ impl TableRows<'_> {
     }
 }
 
-/// The fields with the content hashes of columns.
-fn hash_fields(table: &TableInfo, hashed: &[&str]) -> Result<Vec<String>> {
+/// The fields with the content hashes of columns, and with what is said of where their values lie.
+fn fields_beside(table: &TableInfo, hashed: &[&str]) -> Result<Vec<[String; 2]>> {
     if hashed.is_empty() {
         return Ok(Vec::new());
     }
     // What the fields of a column are called depends on the others.
     let plan = PartColumns::all(table, FileRole::Rows)?.plan;
-    let field = |name: &&str| plan.index_of(name).and_then(|column| plan.companion_names(column)[2].map(str::to_owned));
+    let fields = |name: &&str| {
+        let [.., hash, reference] = plan.companion_names(plan.index_of(name)?);
+        Some([hash?.to_owned(), reference?.to_owned()])
+    };
     let none = |name: &str| Error::internal("the table has no content hashes of this column").column(name);
-    hashed.iter().map(|name| field(name).ok_or_else(|| none(name))).collect()
+    hashed.iter().map(|name| fields(name).ok_or_else(|| none(name))).collect()
 }
 
-/// The fields of the plan, and the hashes by column. Fields come in the order of the part.
+/// The fields of the plan, and what is said by column. Fields come in the order of the part.
 fn split(
     batch: &RecordBatch,
     plan: &Arc<ColumnPlan>,
-    hash_fields: &[String],
-) -> Result<(BatchRows, Vec<Vec<Option<Sha256>>>)> {
+    beside: &[[String; 2]],
+) -> Result<(BatchRows, Vec<SaidOfColumn>)> {
     let schema = batch.schema();
-    let is_hash = |at: &usize| hash_fields.contains(schema.field(*at).name());
-    let own: Vec<usize> = (0..batch.num_columns()).filter(|at| !is_hash(at)).collect();
+    let is_beside = |at: &usize| beside.as_flattened().contains(schema.field(*at).name());
+    let own: Vec<usize> = (0..batch.num_columns()).filter(|at| !is_beside(at)).collect();
     let bad = |error| Error::verification("the fields of a part cannot be taken apart").caused_by(error);
     let rows = batch.project(&own).map_err(bad)?;
-    let hashes = hash_fields.iter().map(|name| hashes_of(batch, name)).collect::<Result<_>>()?;
-    Ok((BatchRows::new(Arc::clone(plan), rows)?, hashes))
+    let said = |[hash, reference]: &[String; 2]| {
+        Ok(SaidOfColumn { hashes: hashes_of(batch, hash)?, known: known_of(batch, reference)? })
+    };
+    let said = beside.iter().map(said).collect::<Result<_>>()?;
+    Ok((BatchRows::new(Arc::clone(plan), rows)?, said))
 }
 
 fn hashes_of(batch: &RecordBatch, name: &str) -> Result<Vec<Option<Sha256>>> {
@@ -160,4 +178,10 @@ fn hashes_of(batch: &RecordBatch, name: &str) -> Result<Vec<Option<Sha256>>> {
             value.transpose().map(|value| value.map(Sha256::from_bytes)).map_err(|_| bad())
         })
         .collect()
+}
+
+fn known_of(batch: &RecordBatch, name: &str) -> Result<Vec<Option<KnownRef>>> {
+    let bad = || Error::verification("this field does not hold references").column(name);
+    let array = batch.column_by_name(name).and_then(|array| array.as_string_opt::<i32>()).ok_or_else(bad)?;
+    Ok(array.iter().map(|text| text.and_then(KnownRef::parse)).collect())
 }

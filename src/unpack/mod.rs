@@ -22,6 +22,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod wanted;
 mod write;
 
 pub use names::{file_name, original_name};

@@ -3,16 +3,18 @@
 use super::by_path;
 use super::claims::{Claims, Dir};
 use super::columns::UnpackColumns;
-use super::latest::{SourceVersion, Winners, keep_latest, winners};
+use super::latest::{keep_latest, winners};
 use super::names::file_name;
 use super::options::{UnpackOptions, UnpackReport, Written};
 use super::out::OutFolder;
 use super::scan;
 use super::tree::{Tree, TreeNode};
+use super::wanted::{WantedRows, WantedSource};
 use super::write::{Item, Writer};
 use crate::bundle::{Bundle, Container, FileRole, Newest};
 use crate::durable::Disk;
 use crate::error::{Error, Kind, Result};
+use crate::known::Holders;
 use crate::links::{check_whole, report_links, tables_in_order};
 use crate::model::cell::RowSource as _;
 use crate::model::id::Guid;
@@ -52,6 +54,8 @@ pub fn unpack(
     if let Some(table) = options.table.as_ref().filter(|_| tables.is_empty()) {
         return Err(Error::usage("none of the bundles has this table").table(table).hint("see inspect"));
     }
+    let holders = Holders::of(&bundles);
+    tables.values().flatten().try_for_each(|source| holders.check(*source))?;
     if options.latest {
         let all = || tables.values().flatten().map(|source| (source.bundle, source.table));
         report_links(all(), monitor);
@@ -74,7 +78,7 @@ pub fn unpack(
     for (name, sources) in tables {
         let folder = folders.claim(Dir::Top, Guid::from_bytes([0; 16]), &name.to_string(), &|_| false);
         let folder = folder.map_or_else(|| file_name(&name.to_string(), Some("2")), |claim| claim.name);
-        done = table(&sources, folder, (options, &mut out, monitor), &mut report, on_written);
+        done = table((&sources, &holders), folder, (options, &mut out, monitor), &mut report, on_written);
         if done.is_err() {
             break;
         }
@@ -111,7 +115,6 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
     for path in paths {
         let bundle = Bundle::open_in(Container::open(path, &options.access)?)?;
         bundle.check_file_set()?;
-        bundle.manifest().check_whole_values("unpacking it").map_err(|error| error.file(path))?;
         let source = |bundle: &Bundle| bundle.manifest().run.source_id;
         if bundles.first().is_some_and(|first| source(first) != source(&bundle)) {
             return Err(Error::usage("these bundles are not of one source").file(path).hint("unpack them apart"));
@@ -126,8 +129,8 @@ fn open(paths: &[PathBuf], options: &UnpackOptions) -> Result<Vec<Bundle>> {
 
 type Tools<'a, 'o> = (&'a UnpackOptions, &'a mut OutFolder<'o>, &'a dyn Monitor);
 
-fn table(
-    sources: &[TableRows<'_>],
+fn table<'b>(
+    (sources, holders): (&[TableRows<'b>], &Holders<'b>),
     folder: String,
     (options, out, monitor): Tools<'_, '_>,
     report: &mut UnpackReport,
@@ -145,11 +148,19 @@ fn table(
     let mut claims = Claims::of(sources.first().map_or(KeyType::UniqueIdentifier, |source| source.table.key_type()));
     let tree = Tree::build(&nodes, by_path, &mut claims)?;
     drop(nodes);
-    let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, on_written };
     let winners = options.latest.then(|| winners(&of_tree, options.keys_in_memory, monitor));
-    let mut winners = winners.transpose()?;
+    let mut wanted = WantedRows { options, monitor, winners: winners.transpose()? };
+    let mut known = wanted.left_out(&whole, holders)?;
+    let mut writer = Writer { out, folder, tree, claims, made: HashSet::new(), report, monitor, on_written };
     for (source, (rows, columns)) in (0_u32..).zip(&whole) {
-        write(&mut writer, (source, *rows, columns), winners.as_mut(), options)?;
+        let source = WantedSource { nth: source, rows: *rows, columns };
+        wanted.each(&source, Some(&mut known), &mut |rows, row, (key, modified_on)| {
+            let item = Item { source: source.rows, holders, columns, rows, row, key, modified_on };
+            writer.row(&item).map_err(|error| match error.kind() {
+                Kind::Cancelled => error,
+                _ => error.table(&source.rows.table.name).key(source.rows.table.shown_key(key)),
+            })
+        })?;
     }
     Ok(())
 }
@@ -194,37 +205,4 @@ fn folders(
         }
     }
     Ok(found.into_iter().filter_map(|(key, (_, node))| Some((key, node?))).collect())
-}
-
-fn write(
-    writer: &mut Writer<'_, '_>,
-    (nth, source, columns): (u32, TableRows<'_>, &UnpackColumns),
-    mut winners: Option<&mut Winners>,
-    options: &UnpackOptions,
-) -> Result<()> {
-    let asked = match options.key.as_deref().map(|key| source.table.key_type().parse(key)).transpose() {
-        // What is no key of this table is one of another's, or nobody's, and that is told at the end.
-        Err(_) if options.table.is_none() => return Ok(()),
-        asked => asked?,
-    };
-    scan::rows(source, &columns.read, writer.monitor, &mut |rows| {
-        for row in 0..rows.rows() {
-            let key = rows.key(row)?;
-            let version = rows.version(row, false)?;
-            let is_latest = match &mut winners {
-                Some(winners) => winners.get(key)? == Some(SourceVersion { version, source: nth }),
-                None => true,
-            };
-            let is_wanted = is_latest && asked.is_none_or(|asked| asked == key) && columns.is_wanted(rows, row)?;
-            if is_wanted {
-                let item = Item { source, columns, rows, row, key, modified_on: version.modified_on };
-                writer.row(&item).map_err(|error| match error.kind() {
-                    Kind::Cancelled => error,
-                    _ => error.table(&source.table.name).key(source.table.shown_key(key)),
-                })?;
-            }
-        }
-        writer.count(rows.rows());
-        Ok(())
-    })
 }

@@ -9,6 +9,7 @@ use crate::bundle::layout::PayloadFile;
 use crate::convert::BatchRows;
 use crate::durable::{DurableFile, EntryKind};
 use crate::error::{Error, Result};
+use crate::known::Holders;
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
@@ -41,6 +42,8 @@ pub(super) struct Writer<'a, 'o> {
 /// A row that is to be written.
 pub(super) struct Item<'r> {
     pub source: TableRows<'r>,
+    /// In whose `blob/` values lie that were left out.
+    pub holders: &'r Holders<'r>,
     pub columns: &'r UnpackColumns,
     pub rows: &'r BatchRows,
     pub row: usize,
@@ -175,7 +178,7 @@ impl Writer<'_, '_> {
 
     /// Writes the value; its hash is right when this returns.
     fn fill(&self, file: &mut dyn DurableFile, path: &Path, item: &Item<'_>) -> Result<u64> {
-        let Item { source, columns, rows, row, .. } = *item;
+        let Item { source, holders, columns, rows, row, .. } = *item;
         let Some(column) = columns.blob else { return Err(Error::internal("a plan without values")) };
         let planned = &columns.read.plan.planned()[column];
         let said = content_hash(item)?;
@@ -199,7 +202,7 @@ impl Writer<'_, '_> {
         if planned.content_sha256.is_some() && said != PayloadFile::sha256_of_reference(reference) {
             return Err(wrong(item));
         }
-        let value = source.open_blob(reference, &Uncounted(self.monitor));
+        let value = holders.holder_of(source, reference).open_blob(reference, &Uncounted(self.monitor));
         let mut value = value.map_err(|error| error.key(item.shown_key()))?;
         let (mut block, mut bytes) = (vec![0; BLOCK_BYTES], 0);
         loop {
@@ -213,11 +216,6 @@ impl Writer<'_, '_> {
             bytes += read as u64;
             self.monitor.event(Event::WorkDone { rows: 0, bytes: read as u64 });
         }
-    }
-
-    /// Says that so many rows were gone through.
-    pub(super) fn count(&self, rows: usize) {
-        self.monitor.event(Event::WorkDone { rows: rows as u64, bytes: 0 });
     }
 }
 

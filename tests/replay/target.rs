@@ -80,6 +80,7 @@ pub fn entry(root: u8, rows: u64, complete: bool) -> LedgerEntry {
         part: "data/part".into(),
         rows,
         complete,
+        passed_by: 0,
         applied_at: at(0),
     }
 }

@@ -21,12 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A value that is long enough to be left out.
-fn long(letter: u8) -> Vec<u8> {
+pub fn long(letter: u8) -> Vec<u8> {
     vec![letter; 2000]
 }
 
 /// A world whose bundles leave out known content.
-fn leaving_out(on: &Instance) -> World {
+pub fn leaving_out(on: &Instance) -> World {
     let mut world = World::new(on);
     world.table.omit_known_content = true;
     world.backend.save_table(&world.table.clone()).unwrap();
@@ -34,7 +34,7 @@ fn leaving_out(on: &Instance) -> World {
 }
 
 /// What a bundle leaves out: the number of each key, and the bundle that is said to hold its value.
-fn left_out(path: &Path) -> BTreeMap<u32, Sha256> {
+pub fn left_out(path: &Path) -> BTreeMap<u32, Sha256> {
     let bundle = Bundle::open(path).unwrap();
     assert_eq!(findings(path), [] as [String; 0]);
     let mut found = BTreeMap::new();
@@ -56,12 +56,12 @@ fn left_out(path: &Path) -> BTreeMap<u32, Sha256> {
     found
 }
 
-fn root(report: &RunReport) -> Sha256 {
+pub fn root(report: &RunReport) -> Sha256 {
     Bundle::open(&report.bundles[0]).unwrap().root_sha256()
 }
 
 /// What the one bundle of a run leaves out.
-fn of(report: &RunReport) -> BTreeMap<u32, Sha256> {
+pub fn of(report: &RunReport) -> BTreeMap<u32, Sha256> {
     assert_eq!(report.bundles.len(), 1);
     left_out(&report.bundles[0])
 }
@@ -247,7 +247,7 @@ pub fn a_run_that_a_wrong_clock_dated_is_forgotten_when_it_is_given_up(on: &Inst
 }
 
 /// Values by the number of their key, as a replay left them.
-fn received(target: &mut dyn Sandbox) -> BTreeMap<u32, Option<Vec<u8>>> {
+pub fn received(target: &mut dyn Sandbox) -> BTreeMap<u32, Option<Vec<u8>>> {
     let table = name("Copy.dbo.Docs");
     let all = target.columns(&table).unwrap();
     let columns: Vec<Column> =
@@ -259,7 +259,7 @@ fn received(target: &mut dyn Sandbox) -> BTreeMap<u32, Option<Vec<u8>>> {
 }
 
 /// Three weeks: full load, a touch and a change, and both again.
-fn three_weeks(world: &mut World) -> [PathBuf; 3] {
+pub fn three_weeks(world: &mut World) -> [PathBuf; 3] {
     world.put(1, None, &long(1), 10, A);
     world.put(2, Some(1), &long(2), 10, A);
     world.put(3, None, b"short", 10, A);
@@ -274,7 +274,7 @@ fn three_weeks(world: &mut World) -> [PathBuf; 3] {
     [first, second, third].map(|mut report| report.bundles.remove(0))
 }
 
-fn as_in_the_source() -> BTreeMap<u32, Option<Vec<u8>>> {
+pub fn as_in_the_source() -> BTreeMap<u32, Option<Vec<u8>>> {
     [(1, Some(long(1))), (2, Some(long(22))), (3, Some(b"short".to_vec()))].into()
 }
 

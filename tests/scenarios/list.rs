@@ -4,9 +4,9 @@
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
     ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, flagged, give_up,
-    hidden, history, keys, known, leases, left_folders, metadata, names, not_reported, places, procedures, prune,
-    reconcile, roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree, triggers, types,
-    units, upkeep, values, weeks, whose,
+    hidden, history, keys, known, known_readers, leases, left_folders, metadata, names, not_reported, places,
+    procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree,
+    triggers, types, units, upkeep, values, weeks, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -205,6 +205,12 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_column_that_went_and_came_back_is_whole,
         what_is_left_out_and_does_not_stand_is_refused_before_anything_is_applied,
         a_row_that_was_changed_by_hand_gets_its_value_from_a_whole_bundle,
+    }
+    known_readers {
+        what_is_left_out_is_compacted_and_unpacked,
+        large_values_that_are_left_out_come_from_where_they_lie,
+        bundles_that_are_given_have_what_a_receiver_lost,
+        a_row_that_comes_whole_later_stops_nothing,
     }
     units {
         rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone,

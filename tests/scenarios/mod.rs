@@ -28,6 +28,7 @@ mod hidden;
 mod history;
 mod keys;
 mod known;
+mod known_readers;
 mod leases;
 mod left_folders;
 mod metadata;

@@ -461,6 +461,7 @@ fn replay(session: &mut dyn Sandbox, spec: &TargetSpec) {
         part: "data/t001-files/part-00000.parquet".into(),
         rows: 2,
         complete: true,
+        passed_by: 0,
         applied_at: now(),
     };
     let compatibility = TargetCompatibility::default();

@@ -53,7 +53,7 @@ pub(super) fn note_runs(db: &Database, spec: &TargetSpec, versions: &[Version]) 
 /// Internal: it is elsewhere.
 pub(super) fn move_to(db: &Database, spec: &TargetSpec, entry: &LedgerEntry, rows: usize) -> Result<()> {
     let after = i64::try_from(entry.rows).map_err(|_| Error::internal("a part has more rows than can be counted"))?;
-    let before = after - i64::try_from(rows).unwrap_or(i64::MAX);
+    let before = after - i64::try_from(rows as u64 + entry.passed_by).unwrap_or(i64::MAX);
     let root = entry.root_sha256.to_string();
     let moved = db.execute(
         &in_schema(db, spec, LEDGER_MOVE),

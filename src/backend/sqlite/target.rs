@@ -128,6 +128,7 @@ impl Target for Replay<'_> {
         let sql = ledger::in_schema(self.db, spec, LEDGER_READ);
         self.db.query_all(&sql, (root.to_string(), spec.here()), |row| {
             Ok(LedgerEntry {
+                passed_by: 0,
                 root_sha256: root,
                 part: row.get(0)?,
                 rows: row.get::<_, i64>(1)?.unsigned_abs(),

@@ -63,6 +63,7 @@ pub(super) fn in_ledger<T: Default>(
 /// How far one part was applied.
 pub(super) fn entry(root: Sha256, fields: &RowFields<'_>) -> Result<LedgerEntry> {
     Ok(LedgerEntry {
+        passed_by: 0,
         root_sha256: root,
         part: fields.must(0, RowFields::text)?.to_owned(),
         rows: fields.must(1, RowFields::number)?.unsigned_abs(),
@@ -75,8 +76,7 @@ pub(super) fn entry(root: Sha256, fields: &RowFields<'_>) -> Result<LedgerEntry>
 pub(super) fn move_to(client: &mut Client, spec: &TargetSpec, entry: &LedgerEntry, rows: usize) -> Result<bool> {
     let count = |_| Error::internal("a part has more rows than can be counted");
     let after = i64::try_from(entry.rows).map_err(count)?;
-    let before =
-        after - i64::try_from(rows).map_err(|_| Error::internal("a batch has more rows than can be counted"))?;
+    let before = after - i64::try_from(rows as u64 + entry.passed_by).map_err(count)?;
     let sql = Sql::new(LEDGER_MOVE).with(entry.root_sha256.to_string()).with(spec.here()).with(&entry.part);
     let sql = sql.with(after).with(entry.complete).with(before).with(entry.applied_at);
     let row = client.row("move the ledger", sql)?;

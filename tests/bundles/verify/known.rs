@@ -4,7 +4,7 @@
 use super::made::{Content, Made, Row, key};
 use arrow::array::{Array as _, ArrayRef, FixedSizeBinaryArray, StringArray};
 use blobdelta::backend::{Connection, OpenOptions};
-use blobdelta::bundle::{KNOWN_CONTENT, KnownContent, Manifest};
+use blobdelta::bundle::{Bundle, FileRole, KNOWN_CONTENT, KnownContent, Manifest};
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::Local;
 use blobdelta::error::Kind;
@@ -56,31 +56,35 @@ fn what_is_left_out_is_in_the_manifest() {
     let path = leaning().write(folder.path());
     let report = verify(&path, VerifyLevel::Deep, &Silent).unwrap();
     assert_eq!((report.findings, report.rows), (Vec::new(), 3));
-    let manifest = blobdelta::bundle::Bundle::open(&path).unwrap().manifest().clone();
+    let manifest = Bundle::open(&path).unwrap().manifest().clone();
     assert_eq!(manifest.requires, [KNOWN_CONTENT]);
     let known = KnownContent { root_sha256: before(), values: 1, bytes: ONE.len() as u64 };
     assert_eq!(manifest.tables[0].known_content, [known]);
     assert_eq!(manifest.left_out(), (1, ONE.len() as u64));
 }
 
-/// Who needs all values says so before anything is written, with what to do.
+/// Who lacks the bundle that has the values says so before anything is written, with what to do.
 #[test]
-fn who_needs_all_values_refuses_by_name() {
+fn who_lacks_values_refuses_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let (first, path) = (Made::sample().write(folder.path()), leaning().write(folder.path()));
     let options = UnpackOptions::new(folder.path().join("files"));
     let unpacked = unpack(std::slice::from_ref(&path), &options, &Local, &Silent, &mut |_| ()).unwrap_err();
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
-    let bundles = [first, path.clone()].map(|path| blobdelta::bundle::Bundle::open(&path).unwrap()).into();
-    let compacted = compact(bundles, &Local, &out, &CompactOptions::default(), &Silent).unwrap_err();
+    let opened = |path: &Path| Bundle::open(path).unwrap();
+    let options = CompactOptions { allows_gap: true, ..CompactOptions::default() };
+    let compacted = compact(vec![opened(&first), opened(&path)], &Local, &out, &options, &Silent).unwrap_err();
     for error in [unpacked, compacted] {
-        assert_eq!(error.kind(), Kind::Usage, "{error}");
-        assert!(error.to_string().contains("known-content"), "{error}");
+        assert_eq!(error.kind(), Kind::ChainGap, "{error}");
+        assert!(error.to_string().contains(&before().to_string()), "{error}");
         assert_eq!(error.place().file.as_deref(), path.to_str());
         assert!(error.what_to_do().unwrap().contains("--whole"));
     }
     assert!(!folder.path().join("files").exists() && is_empty(&out));
+    // Who does not go across it at all says what helps.
+    let refused = opened(&path).manifest().check_whole_values("masking").unwrap_err();
+    assert!(refused.kind() == Kind::Usage && refused.what_to_do().unwrap().contains("blobdelta compact"), "{refused}");
 }
 
 fn is_empty(folder: &Path) -> bool {
@@ -114,7 +118,7 @@ fn attack_references_that_are_not_those_of_the_manifest_are_found() {
 #[test]
 fn attack_a_manifest_that_contradicts_itself_about_what_is_left_out_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let good = blobdelta::bundle::Bundle::open(&leaning().write(folder.path())).unwrap().manifest().clone();
+    let good = Bundle::open(&leaning().write(folder.path())).unwrap().manifest().clone();
     assert!(good.to_bytes().is_ok());
     let spoils: [(&str, Spoil); 7] = [
         ("requires", |manifest| manifest.requires.clear()),
@@ -158,6 +162,12 @@ fn attack_values_that_are_half_left_out_are_found() {
     }
 }
 
+fn made_tombstones(path: &Path) -> Vec<String> {
+    let bundle = Bundle::open(path).unwrap();
+    let files = bundle.manifest().tables[0].files_of(FileRole::Tombstones);
+    files.filter(|file| file.rows != Some(0)).map(|file| file.path.clone()).collect()
+}
+
 /// What a forger changes in a bundle that leans on the one with this root digest.
 type Forge = fn(&mut Made, Sha256);
 
@@ -185,7 +195,7 @@ fn attack_a_reference_brings_no_value_that_does_not_stand_at_its_row() {
         let mut first = Made::new(1, 1000, (100, 500));
         first.rows = vec![Row::root(1, Some(200), ONE), Row::root(2, Some(210), TWO)];
         let first = first.write(folder.path());
-        let root = blobdelta::bundle::Bundle::open(&first).unwrap().root_sha256();
+        let root = Bundle::open(&first).unwrap().root_sha256();
         let mut made = leaning();
         made.previous = Some(root);
         made.rows[0].content = Content::Known(ONE.to_vec(), root);
@@ -195,6 +205,21 @@ fn attack_a_reference_brings_no_value_that_does_not_stand_at_its_row() {
             verify(&second, VerifyLevel::Deep, &Silent).unwrap().findings.is_empty(),
             "{nth}: alone nothing is wrong"
         );
+        let out = folder.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        let opened = [&first, &second].map(|path| Bundle::open(path).unwrap()).into();
+        let compacted = compact(opened, &Local, &out, &CompactOptions::default(), &Silent);
+        let unpacking = UnpackOptions { latest: true, ..UnpackOptions::new(folder.path().join("files")) };
+        let unpacked = unpack(&[first.clone(), second.clone()], &unpacking, &Local, &Silent, &mut |_| ());
+        // In a chain whose order puts the row over its deletion, the value is there: nothing is forged then.
+        let is_found = due.is_none() || !made_tombstones(&second).is_empty();
+        assert_eq!((compacted.is_ok(), unpacked.is_ok()), (is_found, is_found), "{nth}: {compacted:?} {unpacked:?}");
+        if !is_found {
+            for error in [compacted.unwrap_err(), unpacked.unwrap_err()] {
+                assert!(error.kind() == Kind::Verification && error.to_string().contains("no such value"), "{error}");
+            }
+            assert!(is_empty(&out) && !folder.path().join("files").exists(), "{nth}");
+        }
         let target = Connection::Embedded(folder.path().join("target"));
         let open = OpenOptions { create: true, main_database: super::made::table_name().db, ..OpenOptions::default() };
         let options = ReplayOptions { create: true, ..ReplayOptions::default() };
