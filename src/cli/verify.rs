@@ -14,8 +14,9 @@ use crate::error::{Kind, Result};
 use crate::monitor::Monitor;
 use crate::verify::{self, FindingKind, FindingSeverity, VerifyLevel, VerifyOptions, VerifyReport};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Verifies bundles, one after the other.
 ///
@@ -29,8 +30,8 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
     };
     let options =
         VerifyOptions { access: args.access.read()?, threads: args.threads.count(), ..VerifyOptions::new(level) };
-    let (mut text, mut wrong, mut objects, mut exit) = (Text::new(), Text::new(), Vec::new(), Exit::Done);
-    let (paths, mut good) = (named(&args.bundles, monitor)?, Vec::new());
+    let paths = named(&args.bundles, monitor)?;
+    let mut verified = Vec::new();
     for path in &paths {
         let report = match verify::verify_with(path, &options, monitor) {
             // Of several, one for somebody else keeps none of the others.
@@ -40,24 +41,37 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
             }
             other => other?,
         };
-        good.extend(report.is_good().then(|| path.clone()));
+        verified.push((path.clone(), report));
+    }
+    // Of what is missing in between something else may say why, where others are wrong.
+    let are_good = |verified: &[(PathBuf, VerifyReport)]| verified.iter().all(|(_, report)| report.is_good());
+    let together = verified.len() > 1 && are_good(&verified);
+    let leans = verified.iter().any(|(_, report)| report.left_out.0 > 0);
+    let mut elsewhere = BTreeSet::new();
+    if together && leans && level == VerifyLevel::Deep {
+        elsewhere = verify::verify_known(&mut verified, &options, monitor)?;
+    }
+    let (mut text, mut wrong, mut objects, mut exit) = (Text::new(), Text::new(), Vec::new(), Exit::Done);
+    for (path, report) in &verified {
         // One that is wrong is what must not be missed.
         exit = match (report.is_good(), report.is_unread(), exit) {
             (true, _, exit) | (_, true, exit @ Exit::Verification) => exit,
             (_, true, _) => Exit::Failed,
             _ => Exit::Verification,
         };
-        let reported = report_text(path, level, &report);
+        let reported = report_text(path, level, report);
         if !report.is_good() {
             wrong.append(reported.clone());
         }
         text.append(reported);
-        objects.push(object(path, level, &report));
+        objects.push(object(path, level, report));
+    }
+    for root in &elsewhere {
+        text.add(Tone::Care, &format!("content is left out that the bundle {root} holds, which is not among these\n"));
     }
     let mut faults = Vec::new();
-    // Of what is missing in between something else may say why, where others are wrong.
-    if good.len() > 1 && good.len() == paths.len() {
-        let survey = survey(&good, &options.access, monitor)?;
+    if together && are_good(&verified) {
+        let survey = survey(&paths, &options.access, monitor)?;
         (faults, exit) = (chain::faults(&survey), chain::exit_of(&survey));
         for fault in &faults {
             let line = format!("{}\n", clean(fault));
@@ -65,7 +79,9 @@ pub fn run(args: &VerifyArgs, monitor: &dyn Monitor) -> Result<Answer> {
             [&mut text, &mut wrong].into_iter().for_each(|text| text.add(tone, &line));
         }
     }
-    Ok(Answer { text, result: wrong, json: json!({"bundles": objects, "chain_faults": faults}), exit })
+    let elsewhere: Vec<_> = elsewhere.into_iter().collect();
+    let json = json!({"bundles": objects, "chain_faults": faults, "known_content_elsewhere": elsewhere});
+    Ok(Answer { text, result: wrong, json, exit })
 }
 
 fn level_name(level: VerifyLevel) -> &'static str {
@@ -126,6 +142,13 @@ pub fn report_text(path: &Path, level: VerifyLevel, report: &VerifyReport) -> Te
         let what = "contents were not hashed: only names, sizes and tag files were checked";
         let _ = writeln!(text, "  {what} (verify without --quick hashes every file)");
     }
+    if report.left_out.0 > 0 {
+        let (values, of_all) = (counted(report.left_out.0, "value", "values"), bytes(report.left_out.1));
+        let _ = writeln!(
+            text,
+            "  leaves out {values}, {of_all}, that earlier bundles hold (verify --deep with those looks for them)"
+        );
+    }
     for finding in &report.findings {
         let file = finding.file.as_deref().map(|file| format!("{}: ", clean(file))).unwrap_or_default();
         let (severity, kind) = (severity_name(finding.severity), kind_name(finding.kind));
@@ -162,6 +185,7 @@ fn object(path: &Path, level: VerifyLevel, report: &VerifyReport) -> Value {
         "files": report.files,
         "bytes": report.bytes,
         "rows": report.rows,
+        "left_out": {"values": report.left_out.0, "bytes": report.left_out.1},
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "more": report.more,
     })

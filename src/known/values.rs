@@ -8,7 +8,7 @@ use crate::convert::{BatchRows, FilledValue};
 use crate::error::{Error, Kind, Result};
 use crate::latest::{KeyMap, KeyMemory, stored};
 use crate::model::cell::{Cell, RowSource as _};
-use crate::model::digest::Sha256;
+use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
 use crate::model::key::KeyType;
 use crate::model::known::KnownRef;
@@ -30,7 +30,7 @@ pub struct KnownValues<'h, 'b> {
     /// Whether values are kept, or only looked at.
     keeps: bool,
     askers: Vec<Asker>,
-    /// By name of the column, in small letters.
+    /// By name of the column, in small letters, and [`id_of`].
     columns: BTreeMap<String, KeyMap<Need>>,
     store: Option<Box<dyn KeyStore>>,
     next_slot: u64,
@@ -52,13 +52,14 @@ struct Asker {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Need {
+    key: Guid,
     sha256: Sha256,
     bytes: u64,
     asker: u32,
     found: Option<FoundAt>,
 }
 
-stored!(Need { sha256, bytes, asker, found });
+stored!(Need { key, sha256, bytes, asker, found });
 
 /// A value that was found: in a table, and where in the temporary file, unless it lies in `blob/` there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,10 @@ stored!(FoundAt { table, slot });
 /// A value that was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfoundValue {
+    /// The bundle that leaves it out.
+    pub path: PathBuf,
+    /// Its table.
+    pub table: TableName,
     /// The row.
     pub key: Guid,
     /// The column, in small letters.
@@ -80,9 +85,6 @@ pub struct UnfoundValue {
     pub sha256: Sha256,
     /// Where it was to be.
     pub known: KnownRef,
-    /// Whether a bundle that is named was there, and looked through.
-    pub was_looked_for: bool,
-    /// Which of the askers it is.
     asker: u32,
 }
 
@@ -96,7 +98,7 @@ impl<'h, 'b> KnownValues<'h, 'b> {
     /// Asks for the value that a row leaves out.
     ///
     /// # Errors
-    /// Verification: it says no hash, or something else of the same key before; Database: the temporary file failed.
+    /// Verification: it says no hash, or another length than before; Database: the temporary file failed.
     pub fn need(
         &mut self,
         source: TableRows<'_>,
@@ -107,14 +109,18 @@ impl<'h, 'b> KnownValues<'h, 'b> {
             |what| Error::verification(what).file(source.bundle.path()).column(column).key(source.table.shown_key(key));
         let sha256 = sha256.ok_or_else(|| bad("a value is left out, and its hash is not said"))?;
         let asker = self.asker(source, known.root_sha256);
-        let need = Need { sha256, bytes: known.bytes, asker, found: None };
+        let (id, bytes) = (id_of(key, sha256, known.root_sha256), known.bytes);
         let needs = self.columns.entry(column.to_ascii_lowercase()).or_insert_with(|| KeyMap::new(MEMORY));
-        match needs.add(key, need)? {
-            true => self.askers[asker as usize].due += 1,
-            false if needs.get(key)? == Some(need) => {}
-            false => return Err(bad("a key comes twice, and leaves out another value")),
+        if needs.add(id, Need { key, sha256, bytes, asker, found: None })? {
+            self.askers[asker as usize].due += 1;
+            return Ok(());
         }
-        Ok(())
+        // Bundles that follow each other may leave out the same.
+        let is_it = |need: Need| (need.key, need.sha256, need.bytes) == (key, sha256, bytes);
+        match needs.get(id)?.is_some_and(is_it) {
+            true => Ok(()),
+            false => Err(bad("a value that is left out has another length elsewhere")),
+        }
     }
 
     /// Asks for all values that a table leaves out, of rows that are wanted: by their place among the rows of the table, and their
@@ -176,21 +182,25 @@ impl<'h, 'b> KnownValues<'h, 'b> {
         Ok(())
     }
 
-    /// Values that were not found, at most so many.
+    /// Values that were not found, at most so many; with `looked_for`, those alone of which a bundle that is named is here.
     ///
     /// # Errors
     /// Database: the temporary file failed.
-    pub fn unfound(&mut self, most: usize) -> Result<Vec<UnfoundValue>> {
-        let mut unfound = Vec::new();
+    pub fn unfound(&mut self, most: usize, looked_for: bool) -> Result<Vec<UnfoundValue>> {
+        let mut unfound: Vec<UnfoundValue> = Vec::new();
+        let askers = &self.askers;
+        let is_told =
+            |need: &Need| need.found.is_none() && !(looked_for && askers[need.asker as usize].named.is_empty());
         for (column, needs) in &mut self.columns {
-            for (key, need) in needs.select(None, most.saturating_sub(unfound.len()), |need| need.found.is_none())? {
-                let asker = &self.askers[need.asker as usize];
+            for (_, need) in needs.select(None, most.saturating_sub(unfound.len()), is_told)? {
+                let asker = &askers[need.asker as usize];
                 unfound.push(UnfoundValue {
-                    key,
+                    key: need.key,
+                    path: asker.path.clone(),
+                    table: asker.table.clone(),
                     column: column.clone(),
                     sha256: need.sha256,
                     known: KnownRef { root_sha256: asker.root, bytes: need.bytes },
-                    was_looked_for: !asker.named.is_empty(),
                     asker: need.asker,
                 });
             }
@@ -198,12 +208,22 @@ impl<'h, 'b> KnownValues<'h, 'b> {
         Ok(unfound)
     }
 
+    /// Whether the value that a row leaves out was asked for and found.
+    ///
+    /// # Errors
+    /// Database: the temporary file failed.
+    pub fn holds(&mut self, (key, column): (Guid, &str), (sha256, known): (Option<Sha256>, KnownRef)) -> Result<bool> {
+        let Some(needs) = self.columns.get_mut(&column.to_ascii_lowercase()) else { return Ok(false) };
+        let Some(sha256) = sha256 else { return Ok(false) };
+        Ok(needs.get(id_of(key, sha256, known.root_sha256))?.is_some_and(|need| need.found.is_some()))
+    }
+
     /// Whether all was found.
     ///
     /// # Errors
     /// Verification, for the first value that the bundle which is named does not hold; ChainGap, if that bundle is not here.
     pub fn check_found(&mut self) -> Result<()> {
-        let Some(unfound) = self.unfound(1)?.pop() else { return Ok(()) };
+        let Some(unfound) = self.unfound(1, false)?.pop() else { return Ok(()) };
         let asker = &self.askers[unfound.asker as usize];
         let KnownRef { root_sha256, bytes } = unfound.known;
         let text = format!(
@@ -226,13 +246,12 @@ impl<'h, 'b> KnownValues<'h, 'b> {
     /// Database: the temporary file failed; Internal.
     pub fn fill(&mut self, mut rows: BatchRows) -> Result<BatchRows> {
         let mut filled: BTreeMap<usize, BTreeMap<usize, FilledValue>> = BTreeMap::new();
-        for (row, at, _) in rows.known_refs()? {
+        for (row, at, known) in rows.known_refs()? {
             let name = rows.plan().columns()[at].name.to_ascii_lowercase();
             let Some(needs) = self.columns.get_mut(&name) else { continue };
-            let Some(Need { sha256, bytes, found: Some(found), .. }) = needs.get(rows.key(row)?)? else { continue };
-            if rows.content_sha256(row, at)? != Some(sha256) {
-                continue;
-            }
+            let Some(sha256) = rows.content_sha256(row, at)? else { continue };
+            let id = id_of(rows.key(row)?, sha256, known.root_sha256);
+            let Some(Need { bytes, found: Some(found), .. }) = needs.get(id)? else { continue };
             let value = match found.slot {
                 Some(slot) => FilledValue::Bytes(self.stored(slot, bytes)?),
                 None => FilledValue::Reference(format!("blob/{sha256}.zst")),
@@ -296,14 +315,17 @@ impl<'h, 'b> KnownValues<'h, 'b> {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let name = name.to_ascii_lowercase();
-        for row in 0..rows.rows() {
+        let roots: BTreeSet<Sha256> = askers.iter().map(|asker| self.askers[*asker].root).collect();
+        for (row, root) in (0..rows.rows()).flat_map(|row| roots.iter().map(move |root| (row, *root))) {
             let Some(needs) = self.columns.get_mut(&name) else { return Ok(()) };
+            let Some(sha256) = rows.content_sha256(row, at)? else { continue };
             let key = rows.key(row)?;
-            let need = needs.get(key)?.filter(|need| need.found.is_none() && askers.contains(&(need.asker as usize)));
-            let Some(need) = need else { continue };
-            if rows.content_sha256(row, at)? != Some(need.sha256) {
-                continue;
-            }
+            let is_due = |need: &Need| {
+                (need.key, need.sha256) == (key, sha256)
+                    && need.found.is_none()
+                    && askers.contains(&(need.asker as usize))
+            };
+            let Some(need) = needs.get(id_of(key, sha256, root))?.filter(is_due) else { continue };
             let slot = match rows.blob_ref(row, at)? {
                 Some(reference) if self.is_in_blob(source, reference, &need, monitor)? => None,
                 Some(_) => continue,
@@ -316,7 +338,7 @@ impl<'h, 'b> KnownValues<'h, 'b> {
             };
             let table = u32::try_from(nth).map_err(|_| Error::internal("so many bundles cannot be counted"))?;
             if let Some(needs) = self.columns.get_mut(&name) {
-                needs.put(key, Need { found: Some(FoundAt { table, slot }), ..need })?;
+                needs.put(id_of(key, sha256, root), Need { found: Some(FoundAt { table, slot }), ..need })?;
                 self.askers[need.asker as usize].due -= 1;
             }
         }
@@ -364,6 +386,17 @@ impl<'h, 'b> KnownValues<'h, 'b> {
         }
         Ok(value)
     }
+}
+
+/// What stands for a value that is needed: of a row, with a hash, out of a bundle.
+fn id_of(key: Guid, sha256: Sha256, root: Sha256) -> Guid {
+    let mut hasher = Hasher::default();
+    hasher.update(key.as_bytes());
+    hasher.update(sha256.as_bytes());
+    hasher.update(root.as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finish().as_bytes()[..16]);
+    Guid::from_bytes(id)
 }
 
 fn chunk_key(slot: u64, chunk: u64) -> Guid {

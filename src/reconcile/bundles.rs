@@ -2,6 +2,7 @@
 
 use crate::bundle::{Bundle, FileRole, TableInfo};
 use crate::error::Result;
+use crate::known::{Holders, KnownValues};
 use crate::latest::{KeyMemory, LatestIndex, Versioned, stored};
 use crate::links::{report_links, tables_in_order};
 use crate::model::cell::Cell;
@@ -17,6 +18,9 @@ use crate::rows::{PartKeys, TableRows, Wanted};
 
 /// Some 30 MB of keys, or of their file.
 pub(super) const MEMORY: KeyMemory = KeyMemory::of("reconciliation", 1 << 17);
+
+/// In the place of the hash of a value that is left out, and in no bundle that is here: no content has it.
+const NOWHERE: Sha256 = Sha256::from_bytes([0; 32]);
 
 /// The latest version of a key, as the bundles have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,8 @@ pub(super) struct ReconciledChain<'a> {
     pub(super) scope: Scope,
     /// The columns that are hashed.
     pub(super) hashed: &'a [Column],
+    /// Whether content counts: then what is left out has to be in a bundle that is here.
+    pub(super) content: bool,
 }
 
 impl ReconciledChain<'_> {
@@ -78,6 +84,13 @@ pub(super) fn gather(bundles: &[Bundle], chain: &ReconciledChain<'_>, monitor: &
     let of_chain =
         |(bundle, table): &&(&Bundle, &TableInfo)| chain.is_of_source(bundle) && table.scope.0 == chain.scope;
     report_links(tables.iter().filter(of_chain).copied(), monitor);
+    let holders = Holders::of(bundles);
+    let mut known = KnownValues::new(&holders, false);
+    for (bundle, table) in tables.iter().filter(of_chain).filter(|_| chain.content) {
+        let asked = known.need_all(TableRows { bundle, table }, monitor, |_, _| Ok(true));
+        asked.map_err(|error| error.file(bundle.path()))?;
+    }
+    known.find(false, monitor)?;
     for (bundle, table) in tables {
         if !chain.is_of_source(bundle) {
             gathered.foreign += 1;
@@ -89,7 +102,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &ReconciledChain<'_>, monitor: &
         let name = bundle.path().file_name().unwrap_or_default().to_string_lossy();
         let rows = table.files_of(FileRole::Rows).filter_map(|file| file.rows).sum();
         monitor.event(Event::WorkStarted { what: "read", name: &name, rows: Some(rows), bytes: None });
-        let taken = take((bundle, table), chain, &mut gathered.index, monitor);
+        let taken = take((bundle, table), (chain, &mut known), &mut gathered.index, monitor);
         monitor.event(Event::WorkFinished);
         taken.map_err(|error| error.file(bundle.path()))?;
         gathered.bundles += 1;
@@ -99,7 +112,7 @@ pub(super) fn gather(bundles: &[Bundle], chain: &ReconciledChain<'_>, monitor: &
 
 fn take(
     (bundle, table): (&Bundle, &TableInfo),
-    chain: &ReconciledChain<'_>,
+    (chain, known): (&ReconciledChain<'_>, &mut KnownValues<'_, '_>),
     index: &mut LatestIndex<LatestVersion>,
     monitor: &dyn Monitor,
 ) -> Result<()> {
@@ -115,7 +128,16 @@ fn take(
         let wanted = if file.role == FileRole::Rows { rows } else { Wanted::default() };
         TableRows { bundle, table }.each_key(file, wanted, monitor, |some| {
             for nth in 0..some.keys.len() {
-                index.upsert(some.keys[nth], latest(some, nth, (table, &names))?)?;
+                let said = names.iter().zip(some.known(nth)).zip(some.hashes(nth));
+                let mut hashes = Vec::with_capacity(names.len());
+                for ((name, left), hash) in said {
+                    let is_here = match left.filter(|_| chain.content) {
+                        Some(left) => known.holds((some.keys[nth], name), (hash, left))?,
+                        None => true,
+                    };
+                    hashes.push((*name, if is_here { hash } else { Some(NOWHERE) }));
+                }
+                index.upsert(some.keys[nth], latest(some, nth, (table, hashes))?)?;
             }
             Ok(())
         })?;
@@ -128,7 +150,12 @@ fn place_of(table: &TableInfo) -> Option<&str> {
     place_column(&table.key_column, table.path_column.as_ref(), table.parent_path_column.as_ref())
 }
 
-fn latest(some: &PartKeys<'_>, nth: usize, (table, names): (&TableInfo, &[&str])) -> Result<LatestVersion> {
+/// A row with the content hashes of its columns, by name.
+fn latest(
+    some: &PartKeys<'_>,
+    nth: usize,
+    (table, hashes): (&TableInfo, Vec<(&str, Option<Sha256>)>),
+) -> Result<LatestVersion> {
     let path = place_of(table).map(|place| some.cell(nth, place)).transpose()?;
     let path = path.and_then(place_bytes).map(|path| Sha256::of(&path));
     Ok(LatestVersion {
@@ -140,7 +167,7 @@ fn latest(some: &PartKeys<'_>, nth: usize, (table, names): (&TableInfo, &[&str])
         },
         path,
         parent_key: some.id(nth, DELTA_PARENT_KEY)?,
-        content: content_of(names.iter().copied().zip(some.hashes(nth))),
+        content: content_of(hashes.into_iter()),
     })
 }
 

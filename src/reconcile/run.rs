@@ -94,7 +94,8 @@ impl<'a> Reconciler<'a> {
         // Of the metadata nothing is compared: what changes there has a stamp of its own.
         let is_own = |column: &Column| table.metadata_column_of(&column.name).is_none();
         hashed.retain(|column| column.sql_type.is_large_binary() && table.carries(&column.name) && is_own(column));
-        let chain = ReconciledChain { source_id, table: &table.name, scope, hashed: &hashed };
+        let content = options.content;
+        let chain = ReconciledChain { source_id, table: &table.name, scope, hashed: &hashed, content };
         let gathered = gather(bundles, &chain, monitor)?;
         (report.bundles, report.foreign_bundles) = (gathered.bundles, gathered.foreign);
         let active: Vec<TableConfig> = backend.tables()?.into_iter().filter(|table| table.is_active).collect();

@@ -134,7 +134,7 @@ impl TargetValues<'_> {
         backend: &mut dyn Backend,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        let unfound = found.known.unfound(MOST_UNFOUND + 1)?;
+        let unfound = found.known.unfound(MOST_UNFOUND + 1, false)?;
         let mut due: BTreeMap<Guid, Version> = BTreeMap::new();
         for UnfoundValue { key, .. } in &unfound {
             due.extend(keys.get(*key)?.map(|version| (*key, version)));

@@ -87,7 +87,7 @@ pub enum FindingKind {
     WrongContentHash,
     /// A value in `blob/` that a row names is not there, or cannot be read.
     BadBlob,
-    /// A value is left out because an earlier bundle holds it, and what is said of it is wrong.
+    /// A value is left out because an earlier bundle holds it, and what is said of it is wrong, or that bundle does not hold it.
     BadKnownContent,
     /// A value in `blob/` that no row names.
     UnusedBlob,
@@ -183,6 +183,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Rows decoded; 0 unless deep.
     pub rows: u64,
+    /// Values that it leaves out, because bundles before it hold them, and their bytes: alone it says no more of them.
+    pub left_out: (u64, u64),
     /// Findings of a kind and file beyond the first hundred, which are counted alone.
     pub more: u64,
 }

@@ -6,6 +6,7 @@
 
 mod closure;
 mod finding;
+mod known;
 mod payload;
 mod reading;
 mod row_group;
@@ -15,4 +16,5 @@ mod structure;
 mod trust;
 
 pub use finding::{Finding, FindingKind, FindingSeverity, VerifyLevel, VerifyReport};
+pub use known::verify_known;
 pub use run::{VerifyOptions, require_good, verify, verify_with};

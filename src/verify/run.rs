@@ -70,6 +70,7 @@ pub fn verify_with(path: &Path, options: &VerifyOptions, monitor: &dyn Monitor) 
         report.add(Finding::new(K::ChangedTagFile, Some(TAG_LIST), "it changed while the bundle was verified"));
         return Ok(report);
     }
+    report.left_out = bundle.manifest().left_out();
     if let Some(failed) = failed_text(bundle.manifest()) {
         report.add(Finding { severity: FindingSeverity::Notice, ..Finding::new(K::FailedTables, None, failed) });
     }

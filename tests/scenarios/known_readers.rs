@@ -1,5 +1,6 @@
 //! Known content: whoever is given the bundles of a chain has all values.
 
+use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::known::{as_in_the_source, leaving_out, left_out, long, of, received, root, three_weeks};
 use crate::scenarios::world::{A, World, into_copy, key, name};
@@ -13,9 +14,10 @@ use blobdelta::model::cell::Cell;
 use blobdelta::model::column::Column;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
+use blobdelta::reconcile::{DifferenceKind, ReconcileOptions, reconcile};
 use blobdelta::replay::{ReplayOptions, check, replay};
 use blobdelta::unpack::{UnpackOptions, UnpackReport, unpack};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn opened(paths: &[PathBuf]) -> Vec<Bundle> {
@@ -183,4 +185,42 @@ pub fn a_row_that_comes_whole_later_stops_nothing(on: &Instance) {
     replay(&[fifth.bundles[0].clone(), whole.bundles[0].clone()], &mut *target, &into_copy(), &Silent).unwrap();
     assert_eq!(received(&mut *target), due);
     assert_eq!(replayed(&world, &[first, given[0].clone(), third]), due);
+}
+
+pub fn rule_24_a_key_that_is_spelled_otherwise_is_the_same_one_when_bundles_are_compacted(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, &long(1), 10, A);
+    world.put(2, Some(1), &long(2), 10, A);
+    let first = world.run(1000);
+    world.table.key_column = world.table.key_column.to_ascii_uppercase();
+    world.table.path_column = world.table.path_column.map(|path| path.to_ascii_uppercase());
+    world.backend.save_table(&world.table.clone()).unwrap();
+    world.put(2, Some(1), &long(22), 1500, A);
+    let second = world.run(2000);
+    let both = [first.bundles[0].clone(), second.bundles[0].clone()];
+    let spelled = |path: &Path| Bundle::open(path).unwrap().manifest().tables[0].key_column.clone();
+    let one = compacted(&both, &world.dir.path().join("c"), 8).unwrap();
+    assert_eq!(findings(&one), [] as [String; 0]);
+    assert_eq!(spelled(&one), spelled(&both[1]));
+    let mut target = world.target();
+    replay(std::slice::from_ref(&one), &mut *target, &into_copy(), &Silent).unwrap();
+    let checked = check(&[one], &mut *target, &into_copy(), &Silent).unwrap();
+    assert_eq!((checked.findings.len(), checked.equal), (0, 2));
+}
+
+pub fn content_that_is_left_out_counts_only_if_a_bundle_holds_it(on: &Instance) {
+    let mut world = leaving_out(on);
+    let [first, second, third] = three_weeks(&mut world);
+    let mut found = |bundles: &[&PathBuf], content| {
+        let bundles: Vec<PathBuf> = bundles.iter().map(|path| (*path).clone()).collect();
+        let options = ReconcileOptions { content, ..ReconcileOptions::default() };
+        let report = reconcile(&bundles, &mut *world.backend, &options, &Silent).unwrap().remove(0);
+        report.findings.iter().map(|finding| (finding.key, finding.kind)).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(found(&[&first, &second, &third], true), BTreeSet::new());
+    // Of the first week nothing else is needed; the second holds what the third leaves out of one row.
+    let other = |number| (key(number), DifferenceKind::OtherContent);
+    assert_eq!(found(&[&second, &third], true), [other(1)].into());
+    assert_eq!(found(&[&third], true), [other(1), other(2)].into());
+    assert_eq!(found(&[&third], false), BTreeSet::new());
 }

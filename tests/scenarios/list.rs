@@ -211,6 +211,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         large_values_that_are_left_out_come_from_where_they_lie,
         bundles_that_are_given_have_what_a_receiver_lost,
         a_row_that_comes_whole_later_stops_nothing,
+        content_that_is_left_out_counts_only_if_a_bundle_holds_it,
+        rule_24_a_key_that_is_spelled_otherwise_is_the_same_one_when_bundles_are_compacted,
     }
     units {
         rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone,

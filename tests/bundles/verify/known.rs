@@ -12,8 +12,8 @@ use blobdelta::model::digest::Sha256;
 use blobdelta::monitor::Silent;
 use blobdelta::replay::{ReplayOptions, check, replay};
 use blobdelta::unpack::{UnpackOptions, unpack};
-use blobdelta::verify::{FindingKind as K, VerifyLevel, VerifyReport, verify};
-use std::path::Path;
+use blobdelta::verify::{FindingKind as K, VerifyLevel, VerifyOptions, VerifyReport, verify, verify_known};
+use std::path::{Path, PathBuf};
 
 /// What a test makes wrong in a manifest.
 type Spoil = fn(&mut Manifest);
@@ -162,6 +162,72 @@ fn attack_values_that_are_half_left_out_are_found() {
     }
 }
 
+/// What is found of the last of several bundles, where they are looked at together.
+fn over_a_chain(paths: &[PathBuf]) -> Vec<K> {
+    let options = VerifyOptions::new(VerifyLevel::Deep);
+    let verified = |path: &PathBuf| (path.clone(), verify(path, VerifyLevel::Deep, &Silent).unwrap());
+    let mut verified: Vec<_> = paths.iter().map(verified).collect();
+    let absent = verify_known(&mut verified, &options, &Silent).unwrap();
+    assert!(absent.is_empty() && verified[..paths.len() - 1].iter().all(|(_, report)| report.findings.is_empty()));
+    kinds(&verified[paths.len() - 1].1)
+}
+
+/// What is said of a value is held against the row that has it: its length too. A bundle of another chain, and one that leaves the
+/// value out itself, hold nothing.
+#[test]
+fn attack_a_reference_to_another_length_chain_or_to_what_leaves_it_out_too_is_found() {
+    for what in ["length", "chain", "circle"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = Made::new(1, 1000, (100, 500));
+        first.rows = vec![Row::root(1, Some(200), ONE), Row::root(2, Some(210), TWO)];
+        let first = first.write(folder.path());
+        let root = Bundle::open(&first).unwrap().root_sha256();
+        let mut made = leaning();
+        made.previous = Some(root);
+        made.rows[0].content = Content::Known(ONE.to_vec(), root);
+        let mut paths = vec![first];
+        match what {
+            "length" => {
+                let said = format!("known/{root}/{}", ONE.len() + 1);
+                made.spoil = |manifest| manifest.tables[0].known_content[0].bytes += 1;
+                let second = made.write_changed(folder.path(), &|columns| {
+                    columns[5] = std::sync::Arc::new(StringArray::from(vec![Some(said.clone()), None, None]));
+                });
+                paths.push(second);
+            }
+            "chain" => {
+                made.spoil = |manifest| {
+                    let unit = blobdelta::model::run::Scope::BusinessUnit(super::made::key(0xA));
+                    manifest.tables[0].scope = blobdelta::bundle::manifest::ScopeText(unit);
+                };
+                made.unit = Some(key(0xA));
+                paths.push(made.write(folder.path()));
+            }
+            _ => {
+                let second = made.write(folder.path());
+                let by = Bundle::open(&second).unwrap().root_sha256();
+                let mut third = Made::new(3, 3000, (900, 1300));
+                third.previous = Some(by);
+                third.rows = vec![Row { content: Content::Known(ONE.to_vec(), by), ..Row::root(1, Some(1000), b"") }];
+                paths.extend([second, third.write(folder.path())]);
+            }
+        }
+        let out = folder.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        let opened = paths.iter().map(|path| Bundle::open(path).unwrap()).collect();
+        let refused = compact(opened, &Local, &out, &CompactOptions::default(), &Silent).map(drop).unwrap_err();
+        let due = if what == "chain" { Kind::Usage } else { Kind::Verification };
+        assert!(refused.kind() == due && is_empty(&out), "{what}: {refused}");
+        if what != "chain" {
+            assert_eq!(over_a_chain(&paths), [K::BadKnownContent], "{what}");
+        }
+        let unpacking = UnpackOptions { latest: true, ..UnpackOptions::new(folder.path().join("files")) };
+        let unpacked = unpack(&paths, &unpacking, &Local, &Silent, &mut |_| ()).unwrap_err();
+        assert!([Kind::Verification, Kind::ChainGap].contains(&unpacked.kind()), "{what}: {unpacked}");
+        assert!(!folder.path().join("files").exists(), "{what}");
+    }
+}
+
 fn made_tombstones(path: &Path) -> Vec<String> {
     let bundle = Bundle::open(path).unwrap();
     let files = bundle.manifest().tables[0].files_of(FileRole::Tombstones);
@@ -220,6 +286,8 @@ fn attack_a_reference_brings_no_value_that_does_not_stand_at_its_row() {
             }
             assert!(is_empty(&out) && !folder.path().join("files").exists(), "{nth}");
         }
+        let looked = over_a_chain(&[first.clone(), second.clone()]);
+        assert_eq!(looked, if is_found { vec![] } else { vec![K::BadKnownContent] }, "{nth}");
         let target = Connection::Embedded(folder.path().join("target"));
         let open = OpenOptions { create: true, main_database: super::made::table_name().db, ..OpenOptions::default() };
         let options = ReplayOptions { create: true, ..ReplayOptions::default() };

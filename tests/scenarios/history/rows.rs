@@ -116,9 +116,9 @@ pub(super) struct Rows {
 
 impl Rows {
     /// An empty table, configured.
-    pub(super) fn new(world: &mut World, table: &str, clock: ClockKind) -> Self {
+    pub(super) fn new(world: &mut World, table: &str, clock: ClockKind, omits: bool) -> Self {
         let mut config = world.config(table);
-        config.clock = clock;
+        (config.clock, config.omit_known_content) = (clock, omits);
         // Blobs that come late are no sign of a wrong configuration here.
         (config.accepted_absent_percent, config.accepted_orphan_percent) = (100, 100);
         world.backend.save_table(&config).unwrap();
@@ -203,7 +203,8 @@ impl Rows {
         // What lies in it stays where it is.
         let stays = existing.or_else(|| self.rows.get(&number).filter(|_| self.has_child(number)));
         let parent = stays.map_or_else(|| self.parent_of(parent).filter(|parent| *parent != number), |row| row.parent);
-        let bytes = vec![bytes; 5];
+        // What is shorter is never left out.
+        let bytes = vec![bytes; if self.config.omit_known_content { 1100 } else { 5 }];
         world.named(number, parent, &name_of(&bytes), &bytes);
         let new = Row { parent, blob: None, metadata: None, is_stamped: false };
         let row = self.rows.entry(number).or_insert(new);
