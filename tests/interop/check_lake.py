@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""The queries in examples/ give what the four rules of manifests/FORMAT.md, section 5, say, and what a compaction gives.
+"""The queries in examples/ give what the four rules of manifests/FORMAT.md, section 5, say, and what a compaction gives; and
+the values of these rows, also where bundles leave them out.
 
-    check_lake.py BUNDLES COMPACTED [--engine duckdb] [--engine polars] [--engine spark]
+    check_lake.py BUNDLES COMPACTED [--leaves-out] [--engine duckdb] [--engine polars] [--engine spark]
 
 BUNDLES holds the *.bundle folders of one chain of the demo's ReferralAttachment, with deletions; COMPACTED the one that
-`blobdelta compact` made of them. Columns may change between them, and there may be several with blobs. The engines are DuckDB and Polars unless named; Spark needs pyspark and Java.
+`blobdelta compact` made of them. Columns may change between them, and there may be several with blobs. The engines are
+DuckDB and Polars unless named; Spark needs pyspark and Java.
 """
 
 import argparse
+import hashlib
 import os
 import pathlib
 import sys
@@ -15,9 +18,9 @@ import sys
 import pyarrow.parquet as pq
 
 ROOT = pathlib.Path(__file__).parents[2]
-QUERIES = {engine: ROOT / "examples" / name for engine, name in [
-    ("duckdb", "latest_duckdb.sql"), ("polars", "latest_polars.py"), ("spark", "latest_spark.sql"),
-]}
+ENGINES = {"duckdb": "sql", "polars": "py", "spark": "sql"}
+QUERIES = {(what, engine): ROOT / "examples" / f"{what}_{engine}.{kind}"
+           for what in ("latest", "whole") for engine, kind in ENGINES.items()}
 RANK = ["stream_id", "DeltaModifiedOn__ticks", "DeltaRunStartedAt__ticks", "DeltaRunId"]
 
 
@@ -68,42 +71,73 @@ def unrun():
     return [page for page in printed if page not in QUERIES.values()]
 
 
-def query(engine):
-    return QUERIES[engine].read_text("utf-8")
+def query(what, engine):
+    return QUERIES[what, engine].read_text("utf-8")
 
 
-def duckdb():
+def duckdb(what):
     import duckdb as engine
 
-    found = engine.connect().execute(query("duckdb"))
+    found = engine.connect().execute(query(what, "duckdb"))
     names = [about[0] for about in found.description]
     return [dict(zip(names, row)) for row in found.fetchall()]
 
 
-def polars():
+def polars(what):
     names = {}
-    exec(query("polars"), names)
-    return names["latest"].to_dicts()
+    exec(query(what, "polars"), names)
+    return names[what].to_dicts()
 
 
-def spark():
+def spark(what):
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     # As the file says: the hashes of all columns with blobs are declared.
-    names = {name for path in pathlib.Path().glob("*.bundle/data/t*-ReferralAttachment/part-*") for name in pq.read_schema(path).names}
-    declared = ", ".join(f"{name} BINARY" for name in sorted(names) if name.startswith(HASH))
-    for statement in filter(str.strip, query("spark").replace(f"{HASH} BINARY", declared).split(";")):
+    declared = ", ".join(f"{name} BINARY" for name in sorted(beside(HASH)))
+    for statement in filter(str.strip, query(what, "spark").replace(f"{HASH} BINARY", declared).split(";")):
         found = session.sql(statement.replace("path '", f"path '{os.getcwd()}/"))
     return [row.asDict() for row in found.collect()]
+
+
+def parts():
+    return pathlib.Path().glob("*.bundle/data/t*-ReferralAttachment/part-*.parquet")
+
+
+def beside(prefix):
+    """The names of the fields that begin so."""
+    return {name for path in parts() for name in pq.read_schema(path).names if name.startswith(prefix)}
+
+
+def left_out():
+    """How many values the rows leave out."""
+    names = [(path, [name for name in pq.read_schema(path).names if name.startswith("DeltaBlobRef")]) for path in parts()]
+    rows = [row for path, columns in names for row in pq.read_table(path, columns=columns).to_pylist()]
+    return sum((reference or "").startswith("known/") for row in rows for reference in row.values())
+
+
+def wrong_values(engine, rows, due):
+    """Every row that is due has its value: here, or in a file that is there."""
+    found = {raw(row["stream_id"]): row for row in rows}
+    wrong = [] if found.keys() == due.keys() else [f"{engine}: other rows are whole than are the latest"]
+    for key, row in found.items():
+        (value, file), hashes = (row["file_stream"], row["blob_file"]), hashes_of(row)
+        if file is not None:
+            is_right = pathlib.Path(file.removeprefix("file://")).is_file() and value is None
+        else:
+            is_right = hashes == (() if value is None else (hashlib.sha256(value).digest(),))
+        if not is_right or hashes != due.get(key, (None, None, None))[2]:
+            wrong.append(f"{engine}: the value of {key.hex()}")
+    return wrong
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bundles", type=pathlib.Path)
     parser.add_argument("compacted", type=pathlib.Path)
-    parser.add_argument("--engine", action="append", choices=["duckdb", "polars", "spark"])
+    parser.add_argument("--leaves-out", action="store_true", help="some values have to be left out")
+    parser.add_argument("--engine", action="append", choices=list(ENGINES))
     args = parser.parse_args()
     if printed := unrun():
         print(f"WRONG: queries that are not run here: {printed}", file=sys.stderr)
@@ -114,14 +148,19 @@ def main():
         for row in rows_of(path):
             compacted[raw(row["stream_id"])] = answer(row)
     os.chdir(args.bundles)
-    answers = {"compact": compacted}
+    answers, wrong = {"compact": compacted}, []
     for engine in args.engine or ["duckdb", "polars"]:
-        answers[engine] = {raw(row["stream_id"]): answer(row) for row in globals()[engine]()}
-    wrong = [name for name, found in answers.items() if found != due]
+        answers[engine] = {raw(row["stream_id"]): answer(row) for row in globals()[engine]("latest")}
+        # Of one column with blobs, as the files say.
+        if beside(HASH) == {HASH}:
+            wrong += wrong_values(engine, globals()[engine]("whole"), due)
+    wrong += [name for name, found in answers.items() if found != due]
+    if args.leaves_out and not left_out():
+        wrong.append("nothing is left out")
     if wrong or not due or not tombstones:
         print(f"WRONG: {wrong}; {len(due)} rows and {tombstones} tombstones by the rules", file=sys.stderr)
         return 1
-    print(f"{len(due)} rows are the latest, by the rules and by {', '.join(answers)}")
+    print(f"{len(due)} rows are the latest, by the rules and by {', '.join(answers)}; {left_out()} values are left out")
     return 0
 
 
