@@ -248,14 +248,19 @@ pub fn a_run_that_a_wrong_clock_dated_is_forgotten_when_it_is_given_up(on: &Inst
 
 /// Values by the number of their key, as a replay left them.
 pub fn received(target: &mut dyn Sandbox) -> BTreeMap<u32, Option<Vec<u8>>> {
-    let table = name("Copy.dbo.Docs");
-    let all = target.columns(&table).unwrap();
+    received_in(target, "Copy").unwrap()
+}
+
+/// The same of a database; nothing, if it is not there.
+pub fn received_in(target: &mut dyn Sandbox, database: &str) -> Option<BTreeMap<u32, Option<Vec<u8>>>> {
+    let table = name(&format!("{database}.dbo.Docs"));
+    let all = target.columns(&table).ok()?;
     let columns: Vec<Column> =
         COLUMNS.iter().map(|name| all.iter().find(|column| column.name == *name).unwrap().clone()).collect();
     let mut rows = Rows::default();
     target.scan(&table, &columns, "stream_id", &mut rows).unwrap();
     let number = |key: Guid| u32::from_be_bytes(key.as_bytes()[12..].try_into().unwrap());
-    rows.done.into_iter().map(|(key, row)| (number(key), row.bytes)).collect()
+    Some(rows.done.into_iter().map(|(key, row)| (number(key), row.bytes)).collect())
 }
 
 /// Three weeks: full load, a touch and a change, and both again.

@@ -2,7 +2,9 @@
 
 use crate::scenarios::bundles::findings;
 use crate::scenarios::instance::Instance;
-use crate::scenarios::known::{as_in_the_source, leaving_out, left_out, long, of, received, root, three_weeks};
+use crate::scenarios::known::{
+    as_in_the_source, leaving_out, left_out, long, of, received, received_in, root, three_weeks,
+};
 use crate::scenarios::world::{A, World, into_copy, key, name};
 use blobdelta::backend::{KeyRequest, Sandbox};
 use blobdelta::bundle::{Bundle, FileRole};
@@ -223,4 +225,39 @@ pub fn content_that_is_left_out_counts_only_if_a_bundle_holds_it(on: &Instance) 
     assert_eq!(found(&[&second, &third], true), [other(1)].into());
     assert_eq!(found(&[&third], true), [other(1), other(2)].into());
     assert_eq!(found(&[&third], false), BTreeSet::new());
+}
+
+/// Bundles come one by one, in every order; then one of them never comes; then all of them.
+pub fn weeks_in_every_order_lost_late_and_twice_end_equal_or_refused(on: &Instance) {
+    let mut world = leaving_out(on);
+    let weeks = three_weeks(&mut world);
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let (mut refused, mut equal) = (0, 0);
+    for (nth, order) in orders.into_iter().enumerate() {
+        let database = format!("Copy{nth}");
+        let mut give = |bundles: &[PathBuf]| {
+            let options = ReplayOptions { database: Some(database.clone()), ..into_copy() };
+            let before = received_in(&mut *world.target(), &database);
+            match replay(bundles, &mut *world.target(), &options, &Silent) {
+                Ok(_) => true,
+                Err(error) => {
+                    assert_eq!(error.kind(), Kind::ChainGap, "{order:?}: {error}");
+                    // Of the only bundle nothing was applied; of several, those before the one that is refused were.
+                    let after = received_in(&mut *world.target(), &database);
+                    assert!(bundles.len() > 1 || after == before, "{order:?}");
+                    refused += 1;
+                    false
+                }
+            }
+        };
+        for at in order.into_iter().chain([order[0]]) {
+            give(&[weeks[at].clone()]);
+        }
+        // The last that came is lost here, and those before it are not.
+        give(&[weeks[order[1]].clone(), weeks[order[0]].clone()]);
+        assert!(give(&weeks), "{order:?}");
+        assert_eq!(received_in(&mut *world.target(), &database).unwrap(), as_in_the_source(), "{order:?}");
+        equal += 1;
+    }
+    assert!(refused > 3 && equal == orders.len(), "{refused}");
 }

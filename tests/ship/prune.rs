@@ -1,7 +1,7 @@
 //! Pruning a destination: what may go, what stays, and a crash at every operation of it.
 
 use crate::List;
-use crate::made::{Made, Row, key};
+use crate::made::{Content, Made, Row, key};
 use crate::ship::crashes::{assert_whole, faults};
 use crate::ship::folders::{Site, names};
 use blobdelta::bundle::manifest::{Manifest, ScopeText};
@@ -10,9 +10,11 @@ use blobdelta::chain::survey;
 use blobdelta::compact::{CompactOptions, compact};
 use blobdelta::durable::{Disk, Faulty, Local, When};
 use blobdelta::error::{Kind, Result};
+use blobdelta::model::digest::Sha256;
 use blobdelta::model::run::Scope;
 use blobdelta::monitor::Silent;
 use blobdelta::ship::{PruneOptions, PrunedDestination, ReceiveOptions, prune, receive};
+use blobdelta::unpack::{UnpackOptions, unpack};
 use std::path::{Path, PathBuf};
 
 const WEEK_MICROS: i64 = 7 * 24 * 3600 * 1_000_000;
@@ -29,6 +31,7 @@ pub fn add_to(list: &mut List) {
     add("attack_a_place_whose_newest_bundle_is_too_old_is_reported", too_old);
     add("no_other_unit_s_rows_are_received_into_a_unit_s_folder", of_other_units);
     add("the_larger_of_two_compacted_bundles_stays", the_larger_stays);
+    add("what_stands_for_others_holds_what_is_left_out_because_of_them", what_is_leaned_on);
     add("a_prune_that_died_at_any_operation_is_taken_up", crashes);
 }
 
@@ -90,6 +93,36 @@ impl Weeks {
         assert_eq!((found.chains.len(), found.broken.len(), chain.gaps.len()), (1, 0, 0), "{at}");
         assert_eq!((span.start, span.end), (crate::made::at(WEEK_MICROS), crate::made::at(7 * WEEK_MICROS)), "{at}");
     }
+}
+
+/// Four weeks of one row, whose value the first of them holds alone. It goes, and what stands for it has the value.
+fn what_is_leaned_on() {
+    const VALUE: &[u8] = b"the value that the first week brought";
+    let (site, mut roots, mut bundles) = (Site::new(), Vec::new(), Vec::new());
+    for nth in 2..6_u8 {
+        let end = i64::from(nth) * WEEK_MICROS;
+        let mut made = Made::new(nth, end, (end - WEEK_MICROS, end));
+        made.previous = roots.last().copied();
+        let known = |root: &Sha256| Content::Known(VALUE.to_vec(), *root);
+        let content = roots.first().map_or(Content::Inline(VALUE.to_vec()), known);
+        made.rows = vec![Row { content, ..Row::root(1, Some(end - 1), b"") }];
+        bundles.push(made.write(&site.path("made")));
+        roots.push(Bundle::open(&bundles[bundles.len() - 1]).unwrap().root_sha256());
+        site.ship(&bundles[bundles.len() - 1]).unwrap();
+    }
+    let weeks = Weeks { site, bundles };
+    let compacted = weeks.compacted(3);
+    let pruned = weeks.prune(false, &Local).unwrap();
+    let removed: Vec<Sha256> = pruned.removed.iter().map(|one| one.root_sha256).collect();
+    assert!(removed.contains(&roots[0]), "{pruned:?}");
+    // What is left gives all values: the last week leans on what is gone.
+    let left = [compacted, weeks.bundles[3].clone()];
+    assert_eq!(Bundle::open(&left[1]).unwrap().manifest().left_out(), (1, VALUE.len() as u64));
+    let options = UnpackOptions { latest: true, ..UnpackOptions::new(weeks.site.path("files")) };
+    let report = unpack(&left, &options, &Local, &Silent, &mut |_| ()).unwrap();
+    assert_eq!((report.files, report.bytes), (1, VALUE.len() as u64));
+    let refused = unpack(&left[1..], &UnpackOptions::new(weeks.site.path("none")), &Local, &Silent, &mut |_| ());
+    assert_eq!(refused.unwrap_err().kind(), Kind::ChainGap);
 }
 
 fn name(path: &Path) -> String {
