@@ -194,23 +194,17 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_key_column_of_another_type_is_refused,
     }
     known {
-        a_touch_is_not_a_change,
-        what_was_deleted_or_comes_late_is_whole,
-        a_large_value_is_left_out_without_a_file,
+        a_touch_is_not_a_change, what_was_deleted_or_comes_late_is_whole, a_large_value_is_left_out_without_a_file,
         a_unit_leans_on_its_own_chain_and_an_ancestor_without_its_blob_is_no_content,
-        what_is_written_again_is_the_same_bundle,
-        options_of_a_run_outweigh_the_table,
-        a_run_that_a_wrong_clock_dated_is_forgotten_when_it_is_given_up,
-        receivers_have_what_is_left_out,
+        what_is_written_again_is_the_same_bundle, options_of_a_run_outweigh_the_table,
+        a_run_that_a_wrong_clock_dated_is_forgotten_when_it_is_given_up, receivers_have_what_is_left_out,
         a_column_that_went_and_came_back_is_whole,
         what_is_left_out_and_does_not_stand_is_refused_before_anything_is_applied,
         a_row_that_was_changed_by_hand_gets_its_value_from_a_whole_bundle,
     }
     known_readers {
-        what_is_left_out_is_compacted_and_unpacked,
-        large_values_that_are_left_out_come_from_where_they_lie,
-        bundles_that_are_given_have_what_a_receiver_lost,
-        a_row_that_comes_whole_later_stops_nothing,
+        what_is_left_out_is_compacted_and_unpacked, large_values_that_are_left_out_come_from_where_they_lie,
+        bundles_that_are_given_have_what_a_receiver_lost, a_row_that_comes_whole_later_stops_nothing,
         content_that_is_left_out_counts_only_if_a_bundle_holds_it,
         weeks_in_every_order_lost_late_and_twice_end_equal_or_refused,
         rule_24_a_key_that_is_spelled_otherwise_is_the_same_one_when_bundles_are_compacted,
