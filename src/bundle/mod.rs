@@ -90,7 +90,7 @@ pub use folder::{BundleEntry, list};
 pub use fresh::Newest;
 pub use known::{KNOWN_CONTENT, KnownContent};
 pub use layout::{BundleName, TableFolder};
-pub use manifest::{FileInfo, FileRole, Manifest, TableInfo};
+pub use manifest::{FailedTable, FileInfo, FileRole, Manifest, TableInfo};
 pub use masked::{MaskedColumn, MaskedInfo, MaskedTable};
 pub use missing::{Missing, Uncovered};
 pub use part::{PartOptions, PartWriter, threads};

@@ -4,7 +4,7 @@ use super::model::{BrokenLink, Chain, ChainLink, LinkFault};
 use crate::links::{ChainFault, ChainId, Link, in_order, judge};
 
 /// Puts links in order and finds what there is to tell.
-pub(super) fn arrange(id: ChainId, links: Vec<ChainLink>) -> Chain {
+pub fn arrange(id: ChainId, links: Vec<ChainLink>) -> Chain {
     let places: Vec<Link> = links.iter().map(|link| link.link.clone()).collect();
     let ordered = in_order(&places);
     let judgement = judge(&ordered.order.iter().map(|nth| &places[*nth]).collect::<Vec<_>>());

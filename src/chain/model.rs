@@ -1,10 +1,12 @@
 //! The nouns of a survey.
 
+use crate::bundle::FailedTable;
 use crate::error::Error;
 use crate::links::{ChainId, Link, Span};
 use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::drift::SchemaChange;
+use crate::model::run::TableCounts;
 use crate::model::time::Timestamp;
 use std::path::PathBuf;
 
@@ -15,6 +17,12 @@ pub struct Member {
     pub path: PathBuf,
     /// Its root digest.
     pub root_sha256: Sha256,
+    /// When its run started, UTC.
+    pub started_at: Timestamp,
+    /// When its run completed, UTC, where that was known at packing.
+    pub completed_at: Option<Timestamp>,
+    /// Tables of its run that are not in it.
+    pub failed: Vec<FailedTable>,
 }
 
 /// One table of one bundle.
@@ -30,6 +38,8 @@ pub struct ChainLink {
     pub tombstones: u64,
     /// Bytes of its files.
     pub bytes: u64,
+    /// What its manifest tells of the run.
+    pub counts: TableCounts,
     /// What changed about the columns since the bundle before it, as its manifest says.
     pub schema_changes: Vec<SchemaChange>,
 }

@@ -8,12 +8,12 @@ use crate::links::Span;
 use crate::model::time::TICKS_PER_DAY;
 use std::fmt::Write as _;
 
-const WIDTH: usize = 960;
-const MARGIN: usize = 24;
+pub(super) const WIDTH: usize = 960;
+pub(super) const MARGIN: usize = 24;
 /// Where the first lane begins: below title and legend.
 const HEAD: usize = 96;
 const LANE: usize = 84;
-const BAR: usize = 20;
+pub(super) const BAR: usize = 20;
 /// Below the bars: lines of labels of gaps.
 const LABEL: usize = 14;
 const LABEL_LINES: usize = 2;
@@ -24,7 +24,8 @@ const LEAST_GAP: usize = 4;
 const TICKS: usize = 4;
 const CLASSES: [&str; 2] = ["one", "other"];
 
-const STYLE: &str = "\
+/// The colours of what is drawn.
+pub const STYLE: &str = "\
 .page{fill:#ffffff}text{fill:#1f2328}.faint{fill:#59636e}.line{stroke:#d1d9e0}\
 .one{fill:#3b6ea5}.other{fill:#8fb4da}.twice{fill:url(#twice)}.stripe{stroke:#1f2328}\
 .gap{fill:#d21f1f}.label{fill:#b01010}.leader{stroke:#d21f1f}.broken{fill:#b35900}\
@@ -143,7 +144,11 @@ fn lane(svg: &mut String, chain: &Chain, members: &[Member], axis: &Axis, top: u
         name += &format!(", {}", counted(count, one, many));
     }
     let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"{}\">{}</text>", top + 13, escaped(&name));
-    let bar = top + 28;
+    bar(svg, chain, members, axis, top + 28);
+}
+
+/// The bundles of a chain, and what is wrong between them: arrows above, labels of gaps below.
+pub(super) fn bar(svg: &mut String, chain: &Chain, members: &[Member], axis: &Axis, bar: usize) {
     for (nth, link) in chain.by_window().into_iter().enumerate() {
         let span = span_of(link);
         let title = format!("{}: [{}, {}), {} rows", path_of(members, link.member), span.start, span.end, link.rows);
@@ -152,7 +157,10 @@ fn lane(svg: &mut String, chain: &Chain, members: &[Member], axis: &Axis, top: u
             let _ = writeln!(svg, "<path d=\"M{MARGIN},{bar} v{BAR} l-8,-10 z\" class=\"{}\"/>", CLASSES[nth % 2]);
         }
     }
-    for overlap in &chain.overlaps {
+    // Of what is shorter than a pixel, nothing would be seen.
+    let pixel = axis.span.ticks() / (WIDTH - 2 * MARGIN) as i64;
+    let is_drawn = |overlap: &&Span| overlap.ticks() >= pixel;
+    for overlap in chain.overlaps.iter().filter(is_drawn) {
         let title = format!("in two windows: [{}, {}), {}", overlap.start, overlap.end, duration(overlap.ticks()));
         block(svg, axis, (*overlap, 1), bar, "twice", &title);
     }
@@ -207,7 +215,7 @@ fn block(svg: &mut String, axis: &Axis, (span, least): (Span, usize), top: usize
 }
 
 /// Text as XML 1.0 takes it (§2.2 and §2.4); characters that it cannot hold become U+FFFD.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

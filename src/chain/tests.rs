@@ -11,7 +11,7 @@ use crate::model::clock::ClockKind;
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::Scope;
+use crate::model::run::{Scope, TableCounts};
 use crate::model::time::{TICKS_PER_DAY, Timestamp};
 use crate::model::window::Window;
 use proptest::prelude::*;
@@ -26,7 +26,13 @@ fn root(nth: usize) -> Sha256 {
 }
 
 fn members(count: usize) -> Vec<Member> {
-    let member = |nth: usize| Member { path: format!("{nth}.bundle").into(), root_sha256: root(nth) };
+    let member = |nth: usize| Member {
+        path: format!("{nth}.bundle").into(),
+        root_sha256: root(nth),
+        started_at: at(i64::try_from(nth).unwrap()),
+        completed_at: None,
+        failed: Vec::new(),
+    };
     (0..count).map(member).collect()
 }
 
@@ -45,7 +51,15 @@ fn link(member: usize, start: i64, end: i64) -> ChainLink {
         window: Window { start: at(start), end: at(end), clock: ClockKind::Utc },
         run_order: RunOrder { started_at, run_id: [0; 16], pack_number: 1 },
     };
-    ChainLink { member, link, rows: 1, tombstones: 0, bytes: 1, schema_changes: Vec::new() }
+    ChainLink {
+        member,
+        link,
+        rows: 1,
+        tombstones: 0,
+        bytes: 1,
+        counts: TableCounts::default(),
+        schema_changes: Vec::new(),
+    }
 }
 
 fn chain(links: Vec<ChainLink>) -> Chain {

@@ -12,7 +12,8 @@ const NOT_OF_PACK: [&str; 5] = ["--backup-slice", "--notify", "--notify-on", "--
 /// Those of either without a value.
 const FLAGS_NOT_OF_PACK: [&str; 2] = ["--no-bundle", "--plan"];
 /// Commands that act on an instance.
-const OF_AN_INSTANCE: [&str; 9] = ["run", "pack", "table", "key", "deploy", "reconcile", "status", "doctor", "prune"];
+const OF_AN_INSTANCE: [&str; 10] =
+    ["run", "pack", "table", "key", "deploy", "reconcile", "status", "doctor", "prune", "report"];
 const CONNECTION: &str = "--connection";
 /// Options whose value may be a secret.
 const SECRETS: [&str; 3] = ["--password-command", "--notify", "--ping"];

@@ -12,7 +12,7 @@ use super::table_args::TableCommand;
 use super::text::Text;
 use super::{
     allocator, archive, chain, compact, config, demo, deploy, doctor, erase, folders, help, inspect, key, look, mask,
-    out, pack, prune, receive, reconcile, replay, runs, ship, signals, status, tables, unpack, verify,
+    out, pack, prune, receive, reconcile, replay, report, runs, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
 use crate::error::{Error, Result};
@@ -87,6 +87,7 @@ fn work(args: &Args, progress: &Progress) -> Result<Answer> {
         Command::Ship(args) => ship::run(args, progress),
         Command::Receive(args) => receive::run(args, progress),
         Command::Chain(args) => chain::run(args, progress),
+        Command::Report(args) => report::run(args, progress),
         Command::Compact(args) => compact::run(args, progress),
         Command::Erase(args) => erase::run(args, progress),
         Command::Mask(args) => mask::run(args, progress),

@@ -15,6 +15,7 @@ use super::prune::PruneArgs;
 use super::receive::ReceiveArgs;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
+use super::report::ReportArgs;
 use super::run_args::RunArgs;
 use super::ship::ShipArgs;
 use super::sign::SignArgs;
@@ -175,6 +176,8 @@ pub enum Command {
     Receive(ReceiveArgs),
     /// Show which time the bundles cover: the windows of each chain, gaps, broken links
     Chain(ChainArgs),
+    /// Write a page that shows how things stand: chains, gaps, weeks, runs, what is pending
+    Report(ReportArgs),
     /// Combine bundles into one: the latest version of each row, and all deletions
     Compact(CompactArgs),
     /// Make masked bundles: of the same shape, without anything of the columns that a policy masks

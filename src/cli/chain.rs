@@ -85,24 +85,25 @@ pub fn exit_of(survey: &ChainSurvey) -> Exit {
 
 /// What is missing between bundles, which links do not fit, and which chains do not begin here, a line each.
 pub fn faults(survey: &ChainSurvey) -> Vec<String> {
-    let of = |chain: &Chain| {
-        let of = format!("{}, {}", chain.id.table, chain.id.scope);
-        let gaps =
-            chain.gaps.iter().map(|gap| format!("gap in {of}: {}: nothing here covers it", span_text(chain, *gap)));
-        let links = chain
-            .broken_links
-            .iter()
-            .map(|broken_link| format!("link in {of}: {}", broken_link_text(survey, *broken_link)));
-        let begins = chain.begins_after.map(|previous| format!("begins in {of}: {NOT_THE_START} {previous}"));
-        gaps.chain(links).chain(begins).collect::<Vec<_>>()
-    };
-    survey.chains.iter().flat_map(of).collect()
+    survey.chains.iter().flat_map(|chain| faults_of(survey, chain)).collect()
+}
+
+/// The same of one chain of a survey.
+pub fn faults_of(survey: &ChainSurvey, chain: &Chain) -> Vec<String> {
+    let of = format!("{}, {}", chain.id.table, chain.id.scope);
+    let gaps = chain.gaps.iter().map(|gap| format!("gap in {of}: {}: nothing here covers it", span_text(chain, *gap)));
+    let links = chain
+        .broken_links
+        .iter()
+        .map(|broken_link| format!("link in {of}: {}", broken_link_text(survey, *broken_link)));
+    let begins = chain.begins_after.map(|previous| format!("begins in {of}: {NOT_THE_START} {previous}"));
+    gaps.chain(links).chain(begins).collect()
 }
 
 fn text(survey: &ChainSurvey, width: usize) -> Text {
     let mut text = Text::new();
     if !survey.chains.is_empty() {
-        text.table(&table(&survey.chains));
+        text.table(&chains_table(&survey.chains));
         text += "\n";
         drawing(&mut text, &survey.chains, width);
     }
@@ -165,7 +166,8 @@ fn sums(chain: &Chain) -> [u64; 3] {
     [sum(|link| link.rows), sum(|link| link.tombstones), sum(|link| link.bytes)]
 }
 
-fn table(chains: &[Chain]) -> TextTable {
+/// Chains, a row each.
+pub fn chains_table(chains: &[Chain]) -> TextTable {
     let mut table = TextTable::new([
         plain("Chain"),
         time("From"),

@@ -44,6 +44,7 @@ fn made_by(command: &Command) -> Vec<(PathBuf, FolderContent)> {
         Command::Mask(args) => args.out.as_deref().map(files).into_iter().collect(),
         Command::Unpack(args) => vec![files(&args.out)],
         Command::Receive(args) => vec![files(&args.out)],
+        Command::Report(args) => args.out.parent().map(files).into_iter().collect(),
         Command::Demo(args) => vec![files(&args.dir)],
         Command::Ship(args) => place(Some(&args.destination)).into_iter().collect(),
         Command::Replay(args) => {

@@ -42,6 +42,11 @@ impl Instance {
         })
     }
 
+    /// Whether one was named, by whatever way.
+    pub fn is_named(&self) -> bool {
+        self.connection.as_deref().is_some_and(|text| !text.is_empty())
+    }
+
     fn text(&self) -> Result<&str> {
         self.connection.as_deref().filter(|text| !text.is_empty()).ok_or_else(|| {
             Error::usage("no connection was given")

@@ -42,6 +42,7 @@ mod receive;
 mod reconcile;
 mod render;
 mod replay;
+mod report;
 mod run;
 mod run_args;
 mod runs;

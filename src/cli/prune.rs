@@ -7,7 +7,7 @@ use super::prune_destination;
 use super::render::{counted, number};
 use super::table::{TextTable, plain};
 use super::text::Text;
-use crate::backend::Retention;
+use crate::backend::{PrunedTable, Retention};
 use crate::error::Result;
 use crate::monitor::Monitor;
 use crate::ship::PruneOptions;
@@ -89,11 +89,7 @@ pub fn run(args: &PruneArgs, monitor: &dyn Monitor) -> Result<Answer> {
 fn job_database(instance: &Instance, retention: Retention, plan: bool) -> Result<Answer> {
     let mut backend = instance.open(false)?;
     let pruned = backend.prune(&retention, plan)?;
-    let mut table = TextTable::new([plain("Table"), plain("Rows"), plain("Removed"), plain("Kept")]);
-    for one in &pruned {
-        let kept = one.rows.saturating_sub(one.removed);
-        table.push([one.table.clone().into(), one.rows.into(), one.removed.into(), kept.into()]);
-    }
+    let table = pruned_table(&pruned);
     let rows = pruned.iter().map(|one| one.removed).sum();
     let end = match plan {
         true => format!("{} would be removed; nothing was changed", counted(rows, "row", "rows")),
@@ -112,7 +108,18 @@ fn job_database(instance: &Instance, retention: Retention, plan: bool) -> Result
     Ok(Answer::done(text, json))
 }
 
-fn kept_text(retention: &Retention) -> String {
+/// What pruning removes of each table of the job database.
+pub fn pruned_table(pruned: &[PrunedTable]) -> TextTable {
+    let mut table = TextTable::new([plain("Table"), plain("Rows"), plain("Removed"), plain("Kept")]);
+    for one in pruned {
+        let kept = one.rows.saturating_sub(one.removed);
+        table.push([one.table.clone().into(), one.rows.into(), one.removed.into(), kept.into()]);
+    }
+    table
+}
+
+/// What a retention keeps.
+pub fn kept_text(retention: &Retention) -> String {
     let runs = retention.keep_runs.map(|runs| format!("the newest {} of each table", counted_runs(runs)));
     let days = retention.keep_days.map(|days| format!("those of the last {} days", number(days.into())));
     let said: Vec<String> = runs.into_iter().chain(days).collect();

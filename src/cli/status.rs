@@ -86,7 +86,7 @@ fn overview(backend: &mut dyn Backend) -> Result<Answer> {
 
 /// Complete slices that are in no bundle and should be: those of runs that were told to publish one, and of
 /// tables that require one.
-fn unpacked(backend: &mut dyn Backend) -> Result<TextTable> {
+pub(super) fn unpacked(backend: &mut dyn Backend) -> Result<TextTable> {
     let mut table = TextTable::new([plain("RunId"), plain("Scope"), line("TableName"), line("PackedBy")]);
     for config in backend.tables()? {
         let Ok(marker) = backend.slice_marker(&config) else { continue };
@@ -104,7 +104,7 @@ fn unpacked(backend: &mut dyn Backend) -> Result<TextTable> {
     Ok(table)
 }
 
-fn unit_watermarks(backend: &mut dyn Backend) -> Result<TextTable> {
+pub(super) fn unit_watermarks(backend: &mut dyn Backend) -> Result<TextTable> {
     let mut table = TextTable::new([
         plain("BusinessUnitId"),
         time("LastHighWaterModifiedOn"),
@@ -125,7 +125,7 @@ fn unit_watermarks(backend: &mut dyn Backend) -> Result<TextTable> {
 }
 
 /// Whoever is asked by nobody in particular has an empty scope.
-fn pending(backend: &mut dyn Backend) -> Result<TextTable> {
+pub(super) fn pending(backend: &mut dyn Backend) -> Result<TextTable> {
     let mut table = TextTable::new([plain("Keys"), ago("Since"), line("TableName"), line("Scope")]);
     for waiting in backend.pending()? {
         let scope = waiting.scope.map_or_else(String::new, |scope| scope.to_string());
@@ -134,7 +134,7 @@ fn pending(backend: &mut dyn Backend) -> Result<TextTable> {
     Ok(table)
 }
 
-fn unshipped(backend: &mut dyn Backend) -> Result<TextTable> {
+pub(super) fn unshipped(backend: &mut dyn Backend) -> Result<TextTable> {
     let mut table = TextTable::new([
         plain("RunId"),
         plain("PackNumber").if_room(),
@@ -187,7 +187,7 @@ fn runs(runs: &[Run]) -> TextTable {
     table
 }
 
-fn watermarks(backend: &mut dyn Backend) -> Result<TextTable> {
+pub(super) fn watermarks(backend: &mut dyn Backend) -> Result<TextTable> {
     let mut table = TextTable::new([
         plain("TableName"),
         time("LastHighWaterModifiedOn"),

@@ -159,7 +159,7 @@ fn copied(counts: &TableCounts) -> [(&'static str, u64); 6] {
 }
 
 /// What it does not hold, though somebody may look for it.
-fn reported(counts: &TableCounts) -> [(&'static str, u64); 14] {
+pub fn reported(counts: &TableCounts) -> [(&'static str, u64); 14] {
     [
         ("pending", counts.pending),
         ("excluded", counts.excluded),

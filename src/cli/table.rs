@@ -153,6 +153,11 @@ impl TextTable {
         self.rows.is_empty()
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// An array with an object a row.
     pub fn json(&self) -> Value {
         let object = |row: &Vec<TableCell>| {
@@ -170,6 +175,32 @@ impl TextTable {
         match grid {
             Some(grid) => self.paint_grid(&grid, look, indent, painted),
             None => self.paint_list(look, indent, painted),
+        }
+    }
+
+    /// The columns that people need, those below their rows too, with their cells: for whoever lays them out elsewhere.
+    pub fn shown(&self, look: &Appearance) -> ShownTable {
+        let is_needed = |nth: &usize| match self.columns[*nth].need {
+            Need::Always => !self.columns[*nth].is_below() || self.rows.iter().any(|row| row[*nth].is_there()),
+            Need::IfRoom => self.rows.iter().any(|row| row[*nth].says()),
+            Need::Wide => false,
+        };
+        let needed: Vec<usize> = (0..self.columns.len()).filter(is_needed).collect();
+        let cell = |row: &[TableCell], nth: usize| match (&row[nth], self.columns[nth]) {
+            (cell, _) if cell.is_usual => (Tone::Plain, String::new()),
+            (TableCell { value: Value::Number(number), tone, .. }, _) => {
+                (*tone, number.as_u64().map_or_else(|| number.to_string(), super::render::number))
+            }
+            (cell, column) => (cell.tone, column.shown(&cell.value, look, true)),
+        };
+        let heads = needed.iter().map(|nth| ShownHead {
+            name: self.columns[*nth].name,
+            is_numeric: self.is_numeric(*nth),
+            is_prose: self.columns[*nth].kind == ColumnKind::Prose,
+        });
+        ShownTable {
+            heads: heads.collect(),
+            rows: self.rows.iter().map(|row| needed.iter().map(|nth| cell(row, *nth)).collect()).collect(),
         }
     }
 
@@ -272,6 +303,24 @@ impl TextTable {
             }
         }
     }
+}
+
+/// See [`TextTable::shown`].
+pub struct ShownTable {
+    /// A column each.
+    pub heads: Vec<ShownHead>,
+    /// A cell a column.
+    pub rows: Vec<Vec<(Tone, String)>>,
+}
+
+/// What a column is.
+pub struct ShownHead {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it holds numbers alone.
+    pub is_numeric: bool,
+    /// Whether its cells are long texts.
+    pub is_prose: bool,
 }
 
 /// Columns that were chosen, with their cells as text.

@@ -100,7 +100,7 @@ fn severity_name(severity: FindingSeverity) -> &'static str {
 }
 
 /// `WrongSize` as `wrong_size`.
-fn kind_name(kind: FindingKind) -> String {
+pub fn kind_name(kind: FindingKind) -> String {
     let mut name = String::new();
     for letter in format!("{kind:?}").chars() {
         if letter.is_uppercase() && !name.is_empty() {
@@ -111,7 +111,8 @@ fn kind_name(kind: FindingKind) -> String {
     name
 }
 
-fn verdict(report: &VerifyReport) -> (Tone, &'static str) {
+/// What a report comes to.
+pub fn verdict(report: &VerifyReport) -> (Tone, &'static str) {
     match (report.is_good(), report.is_unread()) {
         (true, _) => (Tone::Good, "good"),
         (false, true) => (Tone::Bad, "COULD NOT BE READ, so it was not verified"),

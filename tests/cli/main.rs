@@ -30,6 +30,7 @@ mod readme;
 mod reconciled;
 mod refusals;
 mod replays;
+mod reports;
 mod shipping;
 #[cfg(unix)]
 mod terminal;
