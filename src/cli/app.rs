@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::args::{Args, Command, LogFormat};
+use super::bandwidth::BandwidthArgs;
 use super::exit::Exit;
 use super::json::error_document;
 use super::look::Appearance;
@@ -15,7 +16,7 @@ use super::{
     out, pack, prune, receive, reconcile, replay, report, runs, ship, signals, status, tables, unpack, verify,
 };
 use crate::durable::keep_private;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use clap::{CommandFactory as _, FromArgMatches as _};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -49,8 +50,20 @@ pub fn main() -> ExitCode {
             };
             print(&text, answer.exit).into()
         }
-        Err(error) => print_to_stderr(&error, args.json).into(),
+        Err(error) => {
+            let exit = print_to_stderr(&error, args.json);
+            // What a profile would have given may be what is missing.
+            if let Some(note) = words.note.filter(|_| words.is_unused && error.kind() == Kind::Usage && !args.json) {
+                out::print_line(Tone::Plain, "note:", &format!(" {}", out::clean(&note)));
+            }
+            exit.into()
+        }
     }
+}
+
+/// All arguments, for man pages and completions.
+pub fn command() -> clap::Command {
+    Args::command()
 }
 
 fn parse(command: clap::Command, words: &[OsString]) -> std::result::Result<Args, clap::Error> {
@@ -66,6 +79,7 @@ fn dispatch(args: &Args, progress: &Progress) -> Result<Answer> {
 
 fn work(args: &Args, progress: &Progress) -> Result<Answer> {
     folders::check(&args.command)?;
+    bandwidth(&args.command).apply();
     match &args.command {
         Command::Demo(demo) => demo::run(demo, args.json, progress),
         Command::Deploy(args) => deploy::run(args, progress),
@@ -99,6 +113,16 @@ fn work(args: &Args, progress: &Progress) -> Result<Answer> {
             let words: Vec<OsString> = std::env::args_os().collect();
             config::run(command, &Args::command(), &words)
         }
+    }
+}
+
+fn bandwidth(command: &Command) -> BandwidthArgs {
+    match command {
+        Command::Run(args) => args.shipping.bandwidth,
+        Command::Pack(args) => args.shipping.bandwidth,
+        Command::Ship(args) => args.bandwidth,
+        Command::Receive(args) => args.bandwidth,
+        _ => BandwidthArgs::default(),
     }
 }
 

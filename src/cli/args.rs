@@ -15,12 +15,13 @@ use super::prune::PruneArgs;
 use super::receive::ReceiveArgs;
 use super::reconcile::ReconcileArgs;
 use super::replay::ReplayArgs;
-use super::report::ReportArgs;
+use super::report_args::ReportArgs;
 use super::run_args::RunArgs;
 use super::ship::ShipArgs;
 use super::sign::SignArgs;
 use super::table_args::TableCommand;
 use super::unpack::UnpackArgs;
+use super::version::version;
 use super::waiver::PlaceArgs;
 use crate::model::id::Guid;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -30,7 +31,7 @@ use std::path::PathBuf;
 /// Copies the rows of blob tables that changed since the last run, and publishes them as a slice and as a
 /// bundle of Parquet files with checksums.
 #[derive(Debug, Parser)]
-#[command(name = "blobdelta", version, about, after_help = EXIT_CODES)]
+#[command(name = "blobdelta", version = version(), about, after_help = EXIT_CODES)]
 pub struct Args {
     /// Print one JSON document instead of text
     #[arg(long, global = true, help_heading = EVERYWHERE)]

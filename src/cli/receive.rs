@@ -2,6 +2,7 @@
 
 use super::access::{AccessArgs, FreshArgs};
 use super::answer::Answer;
+use super::bandwidth::BandwidthArgs;
 use super::out::clean;
 use super::render::bytes;
 use super::waiver::PlaceArgs;
@@ -48,6 +49,8 @@ pub struct ReceiveArgs {
     pub fresh: FreshArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
+    #[command(flatten)]
+    pub bandwidth: BandwidthArgs,
     #[command(flatten)]
     pub access: AccessArgs,
 }

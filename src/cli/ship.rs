@@ -2,6 +2,7 @@
 
 use super::access::AccessArgs;
 use super::answer::Answer;
+use super::bandwidth::BandwidthArgs;
 use super::bundles::named;
 use super::out::clean;
 use super::render::{bytes, counted};
@@ -46,6 +47,8 @@ pub struct ShipArgs {
     pub destination: String,
     #[command(flatten)]
     pub place: PlaceArgs,
+    #[command(flatten)]
+    pub bandwidth: BandwidthArgs,
     #[command(flatten)]
     pub access: AccessArgs,
 }

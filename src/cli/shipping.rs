@@ -2,6 +2,7 @@
 
 use super::again::connected;
 use super::answer::Answer;
+use super::bandwidth::BandwidthArgs;
 use super::exit::Exit;
 use super::json::error_object;
 use super::out::{Tone, clean};
@@ -14,7 +15,7 @@ use crate::model::id::Guid;
 use crate::shipping::{ShipmentOutcome, Shipping};
 use crate::store::Location;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Where bundles are shipped.
@@ -25,6 +26,9 @@ pub struct ShippingArgs {
     /// environment, as by `ship`
     #[arg(long = "ship", value_name = "DESTINATION", requires = "out")]
     ship_to: Option<String>,
+    /// How fast.
+    #[command(flatten)]
+    pub bandwidth: BandwidthArgs,
 }
 
 impl ShippingArgs {
@@ -35,7 +39,7 @@ impl ShippingArgs {
 
     /// Another destination.
     pub fn to(destination: Option<String>) -> Self {
-        Self { ship_to: destination }
+        Self { ship_to: destination, bandwidth: BandwidthArgs::default() }
     }
 
     /// The destination as it is recorded. A folder is recorded from the root on, because the next run
@@ -96,7 +100,12 @@ impl Shipping {
         }
         if self.has_failed() {
             text += "the shipment is still pending: the next `run --ship` of the same tables and units tries again\n";
-            for run in self.failed_runs() {
+            for (run, folder) in self.failed_runs() {
+                let _ = writeln!(
+                    text,
+                    "  or, if the destination is wrong, ship it elsewhere with: {}",
+                    connected(&ship_command(run, folder, "DESTINATION"))
+                );
                 let _ = writeln!(
                     text,
                     "  or, if nobody should get the bundle, cancel the shipment with: {}",
@@ -107,9 +116,10 @@ impl Shipping {
         text
     }
 
-    fn failed_runs(&self) -> BTreeSet<Guid> {
+    /// Those of which a bundle was not shipped, with where it was published.
+    fn failed_runs(&self) -> BTreeMap<Guid, &str> {
         let failed = self.shipments.iter().flatten().filter(|shipment| shipment.error.is_some());
-        failed.map(|shipment| shipment.bundle.run_id).collect()
+        failed.map(|shipment| (shipment.bundle.run_id, shipment.bundle.folder.as_str())).collect()
     }
 
     fn has_failed(&self) -> bool {

@@ -188,9 +188,6 @@ impl TextTable {
         let needed: Vec<usize> = (0..self.columns.len()).filter(is_needed).collect();
         let cell = |row: &[TableCell], nth: usize| match (&row[nth], self.columns[nth]) {
             (cell, _) if cell.is_usual => (Tone::Plain, String::new()),
-            (TableCell { value: Value::Number(number), tone, .. }, _) => {
-                (*tone, number.as_u64().map_or_else(|| number.to_string(), super::render::number))
-            }
             (cell, column) => (cell.tone, column.shown(&cell.value, look, true)),
         };
         let heads = needed.iter().map(|nth| ShownHead {

@@ -13,7 +13,7 @@ use crate::bundle::layout::{BUNDLE_SUFFIX, PAYLOAD_LIST, SIGNATURE, TAG_LIST};
 use crate::bundle::{checksums, is_of_bundle, marker_of, read_marker};
 use crate::error::Result;
 use crate::model::digest::Sha256;
-use crate::store::{Location, StagingFolder, Store};
+use crate::store::{Location, StagingFolder, Store, is_locked};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -62,7 +62,15 @@ pub(super) fn remove(
                 return Err(error);
             }
         }
-        store.delete(&marker_of(name))?;
+        match store.delete(&marker_of(name)) {
+            Ok(()) => {}
+            // The marker was put last, so its retention ends last: what is locked shows here, before anything has gone.
+            Err(error) if is_locked(&error) => {
+                note.end()?;
+                return Ok(RemovalOutcome::Kept("a retention or a legal hold of the store keeps it"));
+            }
+            Err(error) => return Err(error),
+        }
         (note, store.set_aside(name)?)
     };
     let left = take(store, &note, name, aside, &in_order(files))?;

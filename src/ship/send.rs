@@ -143,6 +143,13 @@ impl<'a> Sending<'a> {
     /// may be overwritten.
     fn fill(&mut self, is_marked: bool) -> Result<Claim<'a>> {
         let name = &self.shipment.name;
+        if !self.store.keeps_others_out()? {
+            self.monitor.event(Event::Warning(&format!(
+                "{} replaces an object that is to be created only where there is none. Two commands that work there at the same \
+                 moment may not see each other: see that one ships, signs or prunes there at a time",
+                self.at
+            )));
+        }
         let mut claim = Claim::take(self.store, self.at, name, self.shipment.root_sha256)?;
         if is_marked {
             claim.is_resumed = true;

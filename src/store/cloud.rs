@@ -2,11 +2,14 @@
 
 use super::clouds::{self, Answered, BucketClient};
 use super::failures::{self, Doing};
-use super::location::{CloudProvider as Kind, Location, StorePlace};
-use super::upload::{self, PART_BYTES, RECORDED, recorded};
+use super::location::{CloudProvider, Location, StorePlace};
+use super::pace::PART_BYTES;
+use super::refusals::{is_locked, is_unknown};
+use super::upload::{self, Ends, RECORDED, recorded};
 use super::{Object, ObjectHead, Store, Upload, UploadWatch, engine};
-use crate::error::{Error, Result};
-use crate::model::digest::Sha256;
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::{Hasher, Sha256};
+use crate::model::id::Guid;
 use bytes::Bytes;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
@@ -27,7 +30,7 @@ const MAX_PATH_BYTES: usize = 128 << 20;
 /// As many pages of 1,000 names, and as many that hold none.
 const MAX_PAGES: usize = 800;
 
-type Clients = HashMap<(Kind, String, Option<String>), BucketClient>;
+type Clients = HashMap<(CloudProvider, String, Option<String>), BucketClient>;
 
 /// Clients by bucket, so that connections are used again. As many as a process has destinations.
 static CLIENTS: Mutex<Option<Clients>> = Mutex::new(None);
@@ -35,7 +38,7 @@ static CLIENTS: Mutex<Option<Clients>> = Mutex::new(None);
 /// See the module's text.
 pub(super) struct CloudStore {
     location: Location,
-    kind: Kind,
+    kind: CloudProvider,
     prefix: String,
     client: BucketClient,
 }
@@ -120,6 +123,66 @@ impl CloudStore {
     }
 }
 
+/// What a store is tried with; a name that no bundle, and nothing beside one, has.
+const TRIED: &str = ".blobdelta-tried-";
+
+impl CloudStore {
+    /// Whether the second of two who create an object is told that there is one: one of its own, which goes again.
+    fn try_to_create_twice(&self) -> Result<bool> {
+        let path = format!("{TRIED}{}", Guid::random());
+        let first = self.put(&path, Bytes::from_static(b"first"), PutMode::Create, None)?;
+        match first {
+            Ok(()) => {}
+            Err(failure) if is_unknown(&failure) => return Ok(false),
+            Err(failure) => return Err(self.failed(Doing::Write, &path)(failure)),
+        }
+        let second = self.put(&path, Bytes::from_static(b"second"), PutMode::Create, None)?;
+        // Where a lock keeps it, it stays until the lock ends.
+        if let Err(error) = self.delete(&path)
+            && !is_locked(&error)
+        {
+            return Err(error);
+        }
+        match second {
+            Ok(()) => Ok(false),
+            Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => Ok(true),
+            Err(failure) => Err(self.failed(Doing::Write, &path)(failure)),
+        }
+    }
+
+    /// As well as it can be done where a store replaces what it was asked only to create.
+    fn create_if_looked(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        if let Some(there) = self.get(path, bytes.len() as u64 + 1)? {
+            return Ok(there == bytes);
+        }
+        self.replace(path, bytes)?;
+        Ok(self.get(path, bytes.len() as u64 + 1)?.is_some_and(|there| there == bytes))
+    }
+
+    /// What a store did not hold against a checksum is read again. What is wrong goes, so that nobody takes it for whole.
+    fn read_again(&self, path: &str, bytes: u64, due: Sha256) -> Result<()> {
+        if self.client.has_checksums {
+            return Ok(());
+        }
+        let (mut hasher, mut at) = (Hasher::default(), 0);
+        while at < bytes {
+            let read = self.read(path, at, PART_BYTES.min(bytes - at))?;
+            if read.is_empty() {
+                break;
+            }
+            hasher.update(&read);
+            at += read.len() as u64;
+        }
+        if hasher.finish() == due {
+            return Ok(());
+        }
+        self.delete(path)?;
+        Err(Error::new(Kind::Io, "the store gives back other bytes than were sent; what it had was removed")
+            .file(self.location.join(path))
+            .hint("something on the way changes what is sent: see network and store, then repeat the command"))
+    }
+}
+
 /// A list, page by page; a store that ends none is refused.
 async fn pages(
     store: Arc<dyn PaginatedListStore>,
@@ -195,6 +258,9 @@ impl Store for CloudStore {
     }
 
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool> {
+        if !self.keeps_others_out()? {
+            return self.create_if_looked(path, bytes);
+        }
         match self.put(path, Bytes::copy_from_slice(bytes), PutMode::Create, None)? {
             Ok(()) => Ok(true),
             Err(Failure::AlreadyExists { .. } | Failure::Precondition { .. }) => {
@@ -202,6 +268,14 @@ impl Store for CloudStore {
             }
             Err(failure) => Err(self.failed(Doing::Write, path)(failure)),
         }
+    }
+
+    fn keeps_others_out(&self) -> Result<bool> {
+        if let Some(known) = self.client.keeps_others_out.get() {
+            return Ok(*known);
+        }
+        let found = self.try_to_create_twice()?;
+        Ok(*self.client.keeps_others_out.get_or_init(|| found))
     }
 
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<()> {
@@ -213,14 +287,23 @@ impl Store for CloudStore {
         let path = upload.path;
         if upload.bytes > PART_BYTES {
             let failed = |failure| self.failed(Doing::Write, path)(failure);
-            return upload::in_parts(&self.client, &self.at(path)?, upload, watch, &failed);
+            let (bytes, sha256) = (upload.bytes, upload.sha256);
+            // The answer to the last request may have been lost, after which the store knows of no upload.
+            let stands = || {
+                let head = self.head(path)?.filter(|head| head.bytes == bytes);
+                Ok(head.is_some_and(|head| head.sha256 == Some(sha256) || !self.client.has_checksums))
+            };
+            upload::in_parts(&self.client, &self.at(path)?, upload, watch, &Ends { failed: &failed, stands: &stands })?;
+            return self.read_again(path, bytes, sha256);
         }
         let mut content = Vec::new();
         let read = upload.source.take(PART_BYTES + 1).read_to_end(&mut content);
         read.map_err(|error| upload::unread(path, error))?;
         upload::check(path, (content.len() as u64, Sha256::of(&content)), (upload.bytes, upload.sha256))?;
-        let put = self.put(path, content.into(), PutMode::Overwrite, Some(upload.sha256))?;
+        let recorded = Some(upload.sha256).filter(|_| self.client.has_checksums);
+        let put = self.put(path, content.into(), PutMode::Overwrite, recorded)?;
         put.map_err(self.failed(Doing::Write, path))?;
+        self.read_again(path, upload.bytes, upload.sha256)?;
         watch.sent(upload.bytes)
     }
 

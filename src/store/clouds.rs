@@ -5,6 +5,7 @@ use super::crypto::Crypto;
 use super::failures::{self, RETRIES, RETRY_SECONDS};
 use super::http::Connector;
 use super::location::{Bucket, CloudProvider};
+use super::pace::{self, LONGEST_BYTES};
 use super::profile::{self, RequestedProfile};
 use crate::error::{Error, Result};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
@@ -13,7 +14,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::list::PaginatedListStore;
 use object_store::multipart::MultipartStore;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A client of one bucket.
@@ -27,6 +28,25 @@ pub(super) struct BucketClient {
     pub(super) multipart: Option<Arc<dyn MultipartStore>>,
     /// Whether the environment said with which keys.
     pub(super) has_keys: bool,
+    /// Whether the store holds what is sent against a checksum that goes along. Else what was sent is read again.
+    pub(super) has_checksums: bool,
+    /// Whether the store makes an object only where none is, once it was tried.
+    pub(super) keeps_others_out: Arc<OnceLock<bool>>,
+}
+
+/// As the SDKs of AWS have it, for stores that refuse these headers.
+const CHECKSUMS: &str = "AWS_REQUEST_CHECKSUM_CALCULATION";
+const WHEN_REQUIRED: &str = "when_required";
+
+impl BucketClient {
+    fn new(
+        objects: Arc<dyn ObjectStore>,
+        pages: Arc<dyn PaginatedListStore>,
+        multipart: Option<Arc<dyn MultipartStore>>,
+        (has_keys, has_checksums): (bool, bool),
+    ) -> Self {
+        Self { objects, pages, multipart, has_keys, has_checksums, keeps_others_out: Arc::default() }
+    }
 }
 
 /// By whom requests are answered: by what the environment leads to, or in its place, without keys.
@@ -40,7 +60,9 @@ fn retries(by: &Answered) -> RetryConfig {
             base: 2.0,
         },
         max_retries: if by.is_some() { 0 } else { RETRIES },
-        retry_timeout: Duration::from_secs(RETRY_SECONDS),
+        // What is slow on purpose is tried again all the same.
+        retry_timeout: Duration::from_secs(RETRY_SECONDS)
+            + pace::limit().map(|pace| pace.duration(2 * LONGEST_BYTES)).unwrap_or_default(),
     }
 }
 
@@ -61,11 +83,13 @@ fn s3(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
         None => AmazonS3Builder::from_env(),
         Some(_) => AmazonS3Builder::new().with_region("none").with_skip_signature(true),
     };
+    let asked = std::env::var(CHECKSUMS).ok().filter(|_| by.is_none());
+    let mut asked = asked.map(|text| text.trim().to_ascii_lowercase());
     let mut builder = start
         .with_bucket_name(&bucket.name)
         .with_crypto_provider(Arc::new(Crypto))
-        // The store holds each request, and each part, against this hash.
-        .with_checksum_algorithm(Checksum::SHA256)
+        // One object at a time goes, and each answer says what became of it; some stores know nothing else.
+        .with_disable_bulk_delete(true)
         .with_http_connector(Connector(by.clone()))
         .with_retry(retries(by));
     let is_set = |builder: &AmazonS3Builder, key| builder.get_config_value(&key).is_some_and(|value| !value.is_empty());
@@ -82,6 +106,7 @@ fn s3(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
             builder = builder.with_access_key_id(id).with_secret_access_key(secret);
             has_keys = true;
         }
+        asked = asked.or(profile.checksums);
         if let Some(token) = profile.token {
             builder = builder.with_token(token);
         }
@@ -92,10 +117,15 @@ fn s3(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
             builder = builder.with_endpoint(endpoint);
         }
     }
+    let has_checksums = asked.as_deref() != Some(WHEN_REQUIRED);
+    if has_checksums {
+        // The store holds each request, and each part, against this hash.
+        builder = builder.with_checksum_algorithm(Checksum::SHA256);
+    }
     let allows = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
     check_endpoint(builder.get_config_value(&AmazonS3ConfigKey::Endpoint), allows, "AWS_ALLOW_HTTP")?;
     let store = Arc::new(builder.build().map_err(|error| failures::environment(CloudProvider::S3, error))?);
-    Ok(BucketClient { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
+    Ok(BucketClient::new(store.clone(), store.clone(), Some(store), (has_keys, has_checksums)))
 }
 
 fn azure(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
@@ -127,7 +157,7 @@ fn azure(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
     let allows = builder.get_config_value(&AzureConfigKey::Client(ClientConfigKey::AllowHttp));
     check_endpoint(builder.get_config_value(&AzureConfigKey::Endpoint), allows, "AZURE_ALLOW_HTTP")?;
     let store = Arc::new(builder.build().map_err(|error| failures::environment(CloudProvider::Azure, error))?);
-    Ok(BucketClient { objects: store.clone(), pages: store, multipart: None, has_keys })
+    Ok(BucketClient::new(store.clone(), store, None, (has_keys, true)))
 }
 
 /// That an endpoint in plain text was allowed by name; the client would fail of it as if the store were away.
@@ -153,5 +183,5 @@ fn google(bucket: &Bucket, by: &Answered) -> Result<BucketClient> {
     let is_set = |key| builder.get_config_value(key).is_some_and(|value| !value.is_empty());
     let has_keys = by.is_some() || keys.iter().any(is_set);
     let store = Arc::new(builder.build().map_err(|error| failures::environment(CloudProvider::Google, error))?);
-    Ok(BucketClient { objects: store.clone(), pages: store.clone(), multipart: Some(store), has_keys })
+    Ok(BucketClient::new(store.clone(), store.clone(), Some(store), (has_keys, true)))
 }

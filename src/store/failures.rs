@@ -1,6 +1,7 @@
 //! Errors of object stores as errors of this program: one clear message each.
 
 use super::location::{CloudProvider, environment as keys};
+use super::refusals::Refusal;
 use crate::error::{Error, Kind};
 use object_store::Error as Failure;
 use object_store::client::HttpError;
@@ -32,6 +33,9 @@ pub(super) fn environment(cloud: CloudProvider, failure: Failure) -> Error {
 
 /// A request that failed.
 pub(super) fn request(doing: Doing, cloud: CloudProvider, has_keys: bool, place: &Path, failure: Failure) -> Error {
+    if let Some(refusal) = Refusal::of(&failure) {
+        return known(doing, refusal).file(place).caused_by(refusal.clone());
+    }
     let error = match &failure {
         Failure::NotFound { .. } if doing == Doing::Read => Error::verification("there is no such object")
             .hint("somebody removed it; list the destination, and ship the bundle again"),
@@ -53,6 +57,33 @@ pub(super) fn request(doing: Doing, cloud: CloudProvider, has_keys: bool, place:
             .hint("check that the bucket or container is there, and region and endpoint are its own"),
     };
     error.file(place).caused_by(ShortFailure(failure))
+}
+
+/// A request that failed for a reason that is known.
+fn known(doing: Doing, refusal: &Refusal) -> Error {
+    let undone = undone(doing);
+    match refusal {
+        Refusal::Archived { is_coming: false } => Error::config(format!("{undone}: it lies in an archive tier"))
+            .hint("have the store bring it back (rehydrate it, or restore it for some days), then repeat the command; a \
+                   rule of the bucket should move bundles to such a tier only when nobody reads them any more"),
+        Refusal::Archived { is_coming: true } => {
+            Error::config(format!("{undone}: it is being brought back from an archive tier"))
+                .hint("wait until the store has it back, which takes hours, then repeat the command")
+        }
+        Refusal::Skewed(_) => Error::config(format!("{undone}: {refusal}, and signatures are good for minutes only"))
+            .hint("set the clock of this machine right (timedatectl says whether it is synchronized), then repeat the command"),
+        Refusal::Expired => Error::config(format!("{undone}: the token or the SAS with which it was asked has expired"))
+            .hint("get a new one into the environment, then repeat the command: it goes on where it stopped"),
+        Refusal::Locked => Error::config(format!("{undone}: a retention or a legal hold of the store keeps it"))
+            .hint("wait until the retention ends, or have whoever set the hold take it away"),
+        Refusal::NoChecksums => Error::config(format!("{undone}: the store takes no checksums with what is sent"))
+            .hint("set AWS_REQUEST_CHECKSUM_CALCULATION=when_required, or request_checksum_calculation = when_required in \
+                   the profile of AWS: then each object is read again and hashed after it was sent"),
+        Refusal::Unknown => Error::config(format!("{undone}: the store does not know this kind of request"))
+            .hint("use a store with the whole protocol of S3, or ship to a drop folder"),
+        Refusal::NoSuchUpload => Error::new(Kind::Io, format!("{undone}: its upload in parts was ended meanwhile"))
+            .hint("a rule of the bucket that ends uploads may do that, or another ship of the bundle; repeat the command"),
+    }
 }
 
 fn undone(doing: Doing) -> &'static str {

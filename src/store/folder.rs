@@ -9,7 +9,7 @@
 //! are each process's own ([`staging_name`]). A rename replaces nothing but a file that is known to be a damaged one of the
 //! same bundle. Nothing is recorded with a file: whoever wants its hash reads it.
 
-use super::{Alone, Object, ObjectHead, StagingFolder, Store, Upload, UploadWatch, upload};
+use super::{Alone, Object, ObjectHead, StagingFolder, Store, Upload, UploadWatch, pace, upload};
 use crate::durable::{
     Disk, DurableFile, EntryKind, FolderEntry, LOCK_TIMEOUT, Sharing, in_the_way, make_held, remove_ours, staging_base,
     staging_name,
@@ -381,7 +381,7 @@ fn copy(
     to: &Path,
     watch: &mut dyn UploadWatch,
 ) -> Result<(u64, Sha256)> {
-    let (mut hasher, mut bytes, mut block) = (Hasher::default(), 0_u64, vec![0; BLOCK_BYTES]);
+    let (mut hasher, mut bytes, mut block) = (Hasher::default(), 0_u64, vec![0; pace::block_bytes(BLOCK_BYTES)]);
     loop {
         let read = match source.read(&mut block) {
             Ok(0) => return Ok((bytes, hasher.finish())),
@@ -390,6 +390,7 @@ fn copy(
             Err(error) => return Err(upload::unread(path, error)),
         };
         hasher.update(&block[..read]);
+        pace::wait(read);
         file.write_all(&block[..read]).map_err(|error| Error::io("write", to, error))?;
         bytes += read as u64;
         watch.sent(read as u64)?;

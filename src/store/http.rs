@@ -5,16 +5,20 @@
 //! text of an error. Nothing is inflated on the way.
 
 use super::answers::{Answers, GivenAnswers};
+use super::pace::{self, LONGEST_BYTES, Pace, PacedBody};
+use super::refusals::{AskedBy, is_to_be_asked_again};
 use async_trait::async_trait;
+use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 use object_store::{ClientConfigKey, ClientOptions};
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, LOCATION, RANGE};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A page of a list: S3 gives 1,000 names of up to 1 KiB a page, Azure 5,000.
 const MAX_PAGE_BYTES: u64 = 32 << 20;
@@ -57,8 +61,46 @@ impl HttpConnector for Connector {
             let excludes = excludes.as_deref().and_then(reqwest::NoProxy::from_string);
             builder = builder.proxy(reqwest::Proxy::all(url).map_err(failed)?.no_proxy(excludes));
         }
-        Ok(HttpClient::new(Guarded(HttpClient::new(builder.build().map_err(failed)?))))
+        let Some(pace) = pace::limit() else {
+            return Ok(HttpClient::new(Guarded(HttpClient::new(builder.build().map_err(failed)?))));
+        };
+        // As many parts as go at a time, each of them at its share of the limit, and as long again.
+        let longest = REQUEST + pace.duration(2 * LONGEST_BYTES);
+        let client = builder.timeout(longest).read_timeout(longest).build().map_err(failed)?;
+        Ok(HttpClient::new(Guarded(HttpClient::new(PacedClient { client, pace }))))
     }
+}
+
+/// The network, at no more than so many bytes a second.
+#[derive(Debug)]
+struct PacedClient {
+    client: reqwest::Client,
+    pace: &'static Pace,
+}
+
+#[async_trait]
+impl HttpService for PacedClient {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let request = request.map(|body| reqwest::Body::wrap(PacedBody::new(body, self.pace)));
+        let request = reqwest::Request::try_from(request).map_err(network)?;
+        let answer = self.client.execute(request).await.map_err(network)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = PacedBody::new(reqwest::Body::from(answer), self.pace).map_err(network);
+        let mut response = HttpResponse::new(HttpResponseBody::new(body));
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        Ok(response)
+    }
+}
+
+/// As the library tells what may be tried again; it keeps its own way of telling to itself.
+fn network(error: reqwest::Error) -> HttpError {
+    let kind = match (error.is_timeout(), error.is_connect(), error.is_decode() || error.is_builder()) {
+        (true, ..) => HttpErrorKind::Timeout,
+        (_, true, _) => HttpErrorKind::Connect,
+        (.., true) => HttpErrorKind::Decode,
+        _ => HttpErrorKind::Interrupted,
+    };
+    HttpError::new(kind, error.without_url())
 }
 
 #[derive(Debug)]
@@ -67,7 +109,7 @@ struct Guarded(HttpClient);
 #[async_trait]
 impl HttpService for Guarded {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let asked = range_bytes(request.headers());
+        let (asked, asked_by) = (range_bytes(request.headers()), AskedBy::of(&request));
         let is_list = request.uri().query().is_some_and(|query| LISTS.iter().any(|list| query.contains(list)));
         let response = self.0.execute(request).await?;
         let (parts, body) = response.into_parts();
@@ -97,6 +139,9 @@ impl HttpService for Guarded {
             Err(error) => HttpError::new_boxed(HttpErrorKind::Unknown, error),
         });
         let body = HttpResponseBody::new(body);
+        if parts.status.is_client_error() || parts.status == StatusCode::NOT_IMPLEMENTED {
+            return refused_for(HttpResponse::from_parts(parts, body), &asked_by).await;
+        }
         if !is_list || !parts.status.is_success() {
             return Ok(HttpResponse::from_parts(parts, body));
         }
@@ -107,8 +152,26 @@ impl HttpService for Guarded {
                 "the store's answer is no list: is an object store there, and is the endpoint its own?".into(),
             ));
         }
-        Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(Full::new(page).map_err(|never| match never {}))))
+        Ok(HttpResponse::from_parts(parts, in_memory(page)))
     }
+}
+
+/// An answer that says no: what for, where that is known; and one that says to ask again, as such.
+async fn refused_for(response: HttpResponse, asked_by: &AskedBy) -> Result<HttpResponse, HttpError> {
+    let (mut parts, body) = response.into_parts();
+    let body = body.bytes().await?;
+    let text = String::from_utf8_lossy(&body);
+    if let Some(refusal) = asked_by.refusal(parts.status, &parts.headers, &text, SystemTime::now()) {
+        return Err(HttpError::new(HttpErrorKind::Decode, refusal));
+    }
+    if is_to_be_asked_again(parts.status, &text) {
+        parts.status = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(HttpResponse::from_parts(parts, in_memory(body)))
+}
+
+fn in_memory(body: Bytes) -> HttpResponseBody {
+    HttpResponseBody::new(Full::new(body).map_err(|never| match never {}))
 }
 
 /// The bytes that `Range: bytes=FROM-TO` asks for.

@@ -18,13 +18,18 @@ mod failures;
 mod folder;
 mod hook;
 mod http;
+mod http_time;
 mod location;
+mod pace;
 mod profile;
+mod refusals;
 mod upload;
 
 pub use answers::{Answers, HttpAnswer};
 pub use hook::{HookLimits, HookUrl};
 pub use location::Location;
+pub use pace::limit_bandwidth;
+pub use refusals::is_locked;
 
 use crate::durable::Disk;
 use crate::error::Result;
@@ -126,6 +131,16 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Io.
     fn create(&self, path: &str, bytes: &[u8]) -> Result<bool>;
+
+    /// Whether the store lets [`Store::create`] make an object only where none is. One that does not is asked first whether
+    /// one is there, so that of two who create it at the same moment, both may think that they did. A store is tried once in a
+    /// process, with an object of its own that goes again.
+    ///
+    /// # Errors
+    /// Io.
+    fn keeps_others_out(&self) -> Result<bool> {
+        Ok(true)
+    }
 
     /// Writes a small object, over one that may be there.
     ///

@@ -20,6 +20,8 @@ pub(super) struct Profile {
     pub(super) token: Option<String>,
     pub(super) region: Option<String>,
     pub(super) endpoint: Option<String>,
+    /// When a checksum goes along.
+    pub(super) checksums: Option<String>,
 }
 
 /// Where the files are, and which profile is asked for.
@@ -67,7 +69,13 @@ pub(super) fn read(asked: &RequestedProfile) -> Result<Profile> {
         return Err(Error::config(format!("the profile {name:.60?} holds no static keys"))
             .hint("SSO, roles and credential_process are not carried out: eval \"$(aws configure export-credentials --format env)\""));
     }
-    Ok(Profile { keys, token: take("aws_session_token"), region: take("region"), endpoint: take("endpoint_url") })
+    Ok(Profile {
+        keys,
+        token: take("aws_session_token"),
+        region: take("region"),
+        endpoint: take("endpoint_url"),
+        checksums: take("request_checksum_calculation").map(|text| text.to_ascii_lowercase()),
+    })
 }
 
 /// The lines of the first section that has one of these names.

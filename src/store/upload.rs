@@ -3,6 +3,8 @@
 //! hash was the one that is due; an upload that fails is ended, so that the store keeps no parts.
 
 use super::clouds::BucketClient;
+use super::pace::{PARALLEL, PART_BYTES};
+use super::refusals::is_unknown_upload;
 use super::{Upload, UploadWatch, engine};
 use crate::error::{Error, Result};
 use crate::model::digest::{Hasher, Sha256};
@@ -15,10 +17,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Under which the hash is recorded with an object.
 pub(super) const RECORDED: &str = "sha256";
-/// A part; what is no larger is sent at once.
-pub(super) const PART_BYTES: u64 = 8 << 20;
-/// Parts on their way at a time.
-const PARALLEL: usize = 4;
 /// S3 puts no more together; where 8 MiB are not enough, parts are larger.
 const MAX_PARTS: u64 = 10_000;
 
@@ -43,6 +41,14 @@ pub(super) fn check(path: &str, read: (u64, Sha256), due: (u64, Sha256)) -> Resu
         .hint("the bundle was changed after it was published: verify it, and get it from where it is unchanged"))
 }
 
+/// How an upload in parts may end.
+pub(super) struct Ends<'a> {
+    /// A request that failed, as an error.
+    pub(super) failed: &'a dyn Fn(Failure) -> Error,
+    /// Whether the object is there as it is due.
+    pub(super) stands: &'a dyn Fn() -> Result<bool>,
+}
+
 /// Sends an object in parts.
 ///
 /// # Errors
@@ -52,8 +58,9 @@ pub(super) fn in_parts(
     at: &Path,
     upload: Upload<'_>,
     watch: &mut dyn UploadWatch,
-    failed: &dyn Fn(Failure) -> Error,
+    ends: &Ends<'_>,
 ) -> Result<()> {
+    let failed = ends.failed;
     let (path, due) = (upload.path, (upload.bytes, upload.sha256));
     let mut parts = Parts::begin(client, at, upload.sha256, failed)?;
     let begun = match &parts {
@@ -62,7 +69,10 @@ pub(super) fn in_parts(
     };
     let sent = begun.and_then(|()| send(&mut parts, upload, watch, failed));
     match sent.and_then(|read| check(path, read, due)) {
-        Ok(()) => parts.complete(failed),
+        Ok(()) => match parts.complete(failed) {
+            Err(error) if is_unknown_upload(&error) && (ends.stands)()? => Ok(()),
+            done => done,
+        },
         Err(error) => {
             parts.abort();
             Err(error)

@@ -205,3 +205,22 @@ fn the_schema_and_the_example_are_of_this_version() {
         assert_ne!(property["description"], "", "{name} is no option of any command");
     }
 }
+
+#[test]
+fn a_file_that_is_meant_and_not_used_is_told() {
+    let world = World::new();
+    let text = format!("[profile.weekly]\nconnection = '{}'\n[profile.monthly]\n", world.connection());
+    let file = written(&world, "conf", &text).display().to_string();
+    let by = [("BLOBDELTA_CONFIG", file.as_str())];
+    let unused = call(&world, &by, &["status"]);
+    let told = unused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(unused.code == 2 && told.contains("add --profile with one of monthly, weekly"), "{unused:?}");
+    assert!(call(&world, &by, &["config", "show"]).stdout.contains("none of them is named \"default\""));
+    assert_eq!(call(&world, &by, &["--profile", "weekly", "status"]).code, 0);
+    // A link that leads nowhere is no file that nobody made.
+    let home = world.path("home");
+    fs::create_dir_all(home.join(".config")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/blobdelta", home.join(".config/blobdelta")).unwrap();
+    let dangling = call(&world, &[("HOME", home.to_str().unwrap())], &["status"]);
+    assert!(dangling.code == 2 && dangling.stderr.contains("leads to nothing"), "{dangling:?}");
+}

@@ -8,6 +8,7 @@ mod http;
 mod pairs;
 mod proxy;
 pub mod prune;
+mod refusals;
 mod remote;
 mod servers;
 mod shop;
@@ -52,6 +53,7 @@ pub fn list() -> List {
     together::add_to(&mut list);
     store_races::add_to(&mut list);
     hostile::add_to(&mut list);
+    refusals::add_to(&mut list);
     remote::add_to(&mut list);
     prune::add_to(&mut list);
     pairs::add_to(&mut list);

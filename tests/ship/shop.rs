@@ -15,9 +15,17 @@ struct Thing {
     day: u32,
 }
 
+/// What a store answers: a status, more headers, a body.
+pub type Said = (&'static str, String, Vec<u8>);
+/// What it answers to a request in place of what it should, if anything.
+type Whim = Arc<dyn Fn(&Request) -> Option<Said> + Send + Sync>;
+
 /// See the module's text.
 #[derive(Clone, Default)]
 pub struct Shop {
+    whim: Arc<Mutex<Option<Whim>>>,
+    /// Parts of uploads by name and number.
+    parts: Arc<Mutex<BTreeMap<String, BTreeMap<usize, Vec<u8>>>>>,
     things: Arc<Mutex<BTreeMap<String, Thing>>>,
     day: Arc<Mutex<u32>>,
     /// What uploads in parts were ended, by key and name.
@@ -38,12 +46,13 @@ pub struct Door {
     gate: Arc<(Mutex<Gate>, Condvar)>,
 }
 
-struct Request {
-    method: String,
-    key: String,
-    query: BTreeMap<String, String>,
-    headers: String,
-    body: Vec<u8>,
+pub struct Request {
+    pub method: String,
+    pub key: String,
+    pub query: BTreeMap<String, String>,
+    /// In small letters.
+    pub headers: String,
+    pub body: Vec<u8>,
 }
 
 impl Shop {
@@ -71,6 +80,20 @@ impl Shop {
     pub fn put(&self, key: &str, bytes: &[u8]) {
         let thing = Thing { bytes: bytes.to_vec(), meta: String::new(), day: *self.day.lock().unwrap() };
         self.things.lock().unwrap().insert(key.to_owned(), thing);
+    }
+
+    /// From now on, this store answers some requests as it likes.
+    pub fn acts(&self, whim: impl Fn(&Request) -> Option<Said> + Send + Sync + 'static) {
+        *self.whim.lock().unwrap() = Some(Arc::new(whim));
+    }
+
+    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.things.lock().unwrap().get(key).map(|thing| thing.bytes.clone())
+    }
+
+    /// Whether a hash was recorded with an object.
+    pub fn has_recorded(&self, key: &str) -> bool {
+        self.things.lock().unwrap().get(key).is_some_and(|thing| !thing.meta.is_empty())
     }
 
     pub fn ended(&self) -> Vec<(String, String)> {
@@ -106,14 +129,25 @@ impl Shop {
             state = gate.1.wait_while(state, |state| state.is_waiting).unwrap();
         }
         drop(state);
-        let (status, more, body) = self.answer(&request);
+        let whim = self.whim.lock().unwrap().clone();
+        let (status, more, body) = match whim.and_then(|whim| whim(&request)) {
+            Some(said) => said,
+            None => self.answer(&request),
+        };
+        // It did as it was asked, and nobody hears of it.
+        if status.is_empty() {
+            return Ok(());
+        }
         let length =
             if request.method == "HEAD" { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
         write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n{length}{more}\r\n")?;
         stream.write_all(&body)
     }
 
-    fn answer(&self, request: &Request) -> (&'static str, String, Vec<u8>) {
+    pub fn answer(&self, request: &Request) -> Said {
+        if let Some(upload) = request.query.get("uploadId").filter(|_| request.method != "DELETE") {
+            return self.in_parts(request, upload);
+        }
         let mut things = self.things.lock().unwrap();
         let day = *self.day.lock().unwrap();
         match request.method.as_str() {
@@ -133,15 +167,11 @@ impl Shop {
                 things.insert(request.key.clone(), Thing { bytes: request.body.clone(), meta, day });
                 ("200 OK", "ETag: \"x\"\r\n".into(), Vec::new())
             }
-            "POST" => {
-                let text = String::from_utf8_lossy(&request.body).into_owned();
-                let keys = text.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-                let mut reported = "<DeleteResult>".to_owned();
-                for key in keys {
-                    things.remove(key);
-                    reported += &format!("<Deleted><Key>{key}</Key></Deleted>");
-                }
-                ("200 OK", String::new(), (reported + "</DeleteResult>").into_bytes())
+            "POST" if request.query.contains_key("uploads") => {
+                let upload = format!("upload-{}", self.parts.lock().unwrap().len());
+                self.parts.lock().unwrap().insert(upload.clone(), BTreeMap::new());
+                let xml = "InitiateMultipartUploadResult";
+                ("200 OK", String::new(), format!("<{xml}><UploadId>{upload}</UploadId></{xml}>").into_bytes())
             }
             "DELETE" if request.query.get("uploadId").is_some_and(|upload| !upload.is_empty()) => {
                 self.ended.lock().unwrap().push((request.key.clone(), request.query["uploadId"].clone()));
@@ -156,13 +186,40 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// A part, or the request that puts all of them together.
+    fn in_parts(&self, request: &Request, upload: &str) -> Said {
+        let mut parts = self.parts.lock().unwrap();
+        let Some(own) = parts.get_mut(upload) else {
+            return ("404 Not Found", String::new(), b"<Error><Code>NoSuchUpload</Code></Error>".to_vec());
+        };
+        if let Some(number) = request.query.get("partNumber") {
+            own.insert(number.parse().unwrap(), request.body.clone());
+            return ("200 OK", "ETag: \"x\"\r\n".into(), Vec::new());
+        }
+        let bytes = parts.remove(upload).unwrap().into_values().flatten().collect::<Vec<u8>>();
+        self.put(&request.key, &bytes);
+        let xml = "<CompleteMultipartUploadResult><ETag>\"x\"</ETag></CompleteMultipartUploadResult>";
+        ("200 OK", String::new(), xml.into())
+    }
+}
+
 impl Door {
     pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args).spawn().unwrap()
+    }
+
+    /// The address of this door.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_blobdelta"));
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)).env("AWS_ALLOW_HTTP", "true");
+        command.env("AWS_ENDPOINT_URL", self.url()).env("AWS_ALLOW_HTTP", "true");
         command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s").env("AWS_REGION", "eu-1");
-        command.spawn().unwrap()
+        command
     }
 
     /// Until the command stands at the shut door, or has ended.
@@ -203,7 +260,7 @@ fn read(stream: &mut TcpStream) -> std::io::Result<Request> {
     let plain = |text: &str| text.replace("%2F", "/");
     let query = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let query = query.map(|(name, value)| (name.to_owned(), plain(value))).collect();
-    let key = plain(path).trim_start_matches("/b").trim_start_matches('/').to_owned();
+    let key = plain(path).trim_start_matches("/storage/v1").trim_start_matches("/b").trim_start_matches('/').to_owned();
     Ok(Request { method: method.to_owned(), key, query, headers, body })
 }
 

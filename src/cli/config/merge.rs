@@ -32,8 +32,10 @@ pub(super) struct Typed {
 pub struct MergedWords {
     /// The words, that of the program first.
     pub words: Vec<OsString>,
-    /// Where those come from that nobody typed, if there are any.
+    /// Where those come from that nobody typed, if there are any; or why there are none although there is a file.
     pub note: Option<String>,
+    /// Whether there is a file with profiles of which none is used.
+    pub is_unused: bool,
 }
 
 /// The typed words, with what the profile adds to them.
@@ -44,9 +46,12 @@ pub fn with_profile(root: &Command, words: Vec<OsString>) -> Result<MergedWords>
     let typed = Typed::of(root, &words);
     let needs_none = typed.name.as_deref().is_none_or(|name| name == "config" || name == "help");
     if needs_none {
-        return Ok(MergedWords { words, note: None });
+        return Ok(MergedWords { words, note: None, is_unused: false });
     }
-    let Some(chosen) = typed.profile()? else { return Ok(MergedWords { words, note: None }) };
+    let Some(chosen) = typed.profile()? else {
+        let note = typed.unchosen()?;
+        return Ok(MergedWords { words, is_unused: note.is_some(), note });
+    };
     let taken = typed.taken(&chosen.profile.settings);
     effective::keep(&chosen.name, taken.iter().map(|setting| setting.name), &chosen.profile.units);
     let settings = &chosen.profile.settings;
@@ -59,7 +64,7 @@ pub fn with_profile(root: &Command, words: Vec<OsString>) -> Result<MergedWords>
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let mut all = words;
     all.splice(end..end, added);
-    Ok(MergedWords { words: all, note })
+    Ok(MergedWords { words: all, note, is_unused: false })
 }
 
 /// The profile that counts.
@@ -128,6 +133,11 @@ impl Typed {
             name: name.to_owned(),
             profile: profile.clone(),
         }))
+    }
+
+    /// Why no profile counts although the file has some.
+    pub(super) fn unchosen(&self) -> Result<Option<String>> {
+        Ok(find(self.config.as_deref())?.and_then(|file| file.unchosen()))
     }
 
     /// The settings of a profile that count for this command.

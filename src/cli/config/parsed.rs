@@ -81,6 +81,20 @@ impl ConfigFile {
         }
     }
 
+    /// Why none of its profiles is used where none is named, if it has some.
+    pub fn unchosen(&self) -> Option<String> {
+        let names: Vec<&str> = self.profiles.keys().map(String::as_str).collect();
+        let is_chosen = self.default_profile.is_some() || self.profiles.contains_key(USUAL);
+        (!is_chosen && !names.is_empty()).then(|| {
+            format!(
+                "no profile of {} is used, because none of them is named {USUAL:?}: add --profile with one of {}, or put \
+                 {DEFAULT_PROFILE} = \"NAME\" before the first of them",
+                self.path.display(),
+                names.join(", ")
+            )
+        })
+    }
+
     fn named(&self, name: &str) -> Result<(&str, &ConfigProfile)> {
         self.profiles.get_key_value(name).map(|(name, profile)| (name.as_str(), profile)).ok_or_else(|| {
             let names: Vec<&str> = self.profiles.keys().map(String::as_str).collect();

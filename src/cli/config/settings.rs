@@ -91,13 +91,14 @@ const fn login(name: &'static str, kind: SettingKind) -> Setting {
 }
 
 /// All of them, in the order in which they are shown.
-pub const SETTINGS: [Setting; 34] = [
+pub const SETTINGS: [Setting; 35] = [
     everywhere("connection", SettingKind::Connection),
     login("password_file", SettingKind::Path),
     login("password_command", SettingKind::Secret),
     everywhere("reconnect_minutes", SettingKind::Number),
     of_runs("out", SettingKind::Path),
     of_runs_with("ship", SettingKind::Destination, "out"),
+    everywhere("bandwidth", SettingKind::Text),
     of_runs("archive", SettingKind::Switch),
     of_runs_with("encrypt_to", SettingKind::Texts, "archive"),
     of_runs("sign_key", SettingKind::Path),

@@ -96,7 +96,10 @@ fn show(args: &ConfigShowArgs, root: &Command, typed: &[OsString]) -> Result<Ans
         Some(chosen) => {
             writeln!(text, "profile {} of {}\n", clean(&chosen.name), clean(&chosen.path.display().to_string()))
         }
-        None => writeln!(text, "no profile is used\n"),
+        None => match if of.names_a_file() { of.unchosen()? } else { own.unchosen()? } {
+            Some(why) => writeln!(text, "{}\n", clean(&why)),
+            None => writeln!(text, "no profile is used\n"),
+        },
     };
     text.table(&table);
     let profile = chosen.as_ref().map(|chosen| json!({"name": chosen.name, "file": chosen.path.display().to_string()}));

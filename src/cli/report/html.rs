@@ -3,6 +3,7 @@
 use crate::chain::escaped;
 use crate::cli::look::Appearance;
 use crate::cli::out::{Tone, clean};
+use crate::cli::render::number;
 use crate::cli::table::TextTable;
 use std::fmt::Write as _;
 
@@ -52,9 +53,13 @@ impl Html {
         for row in &table.rows {
             self.0.push_str("<tr>");
             for (nth, (tone, text)) in row.iter().enumerate() {
+                let text = shown(&match text.parse() {
+                    Ok(count) if table.heads[nth].is_numeric => number(count),
+                    _ => text.clone(),
+                });
                 let text = match *tone {
-                    Tone::Plain => shown(text),
-                    tone => format!("<span class=\"{}\">{}</span>", class(tone), shown(text)),
+                    Tone::Plain => text,
+                    tone => format!("<span class=\"{}\">{text}</span>", class(tone)),
                 };
                 let _ = write!(self.0, "<td{}>{text}</td>", kind(nth));
             }

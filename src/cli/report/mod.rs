@@ -13,4 +13,4 @@ mod page;
 mod tests;
 mod verified;
 
-pub use command::{ReportArgs, run};
+pub use command::run;
