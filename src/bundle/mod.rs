@@ -108,5 +108,6 @@ pub use staged::{Sealed, StagedBundle, TableStage};
 pub use staging::{Scratch, Swept, is_of_bundle, sweep_staging};
 pub use version::{FORMAT_URI_BASE, FormatVersion};
 pub use whose::{
-    Scopes, check_coming, existing, not_theirs, not_theirs_by, not_theirs_there, open_or_skip, scopes_of, scopes_text,
+    Scopes, check_coming, existing, may_come, not_theirs, not_theirs_by, not_theirs_there, open_or_skip, scopes_of,
+    scopes_text,
 };

@@ -65,14 +65,23 @@ mod checked {
     fn walked(absolute: &Path) -> Result<Option<(PathBuf, Metadata)>> {
         let (mut at, mut ahead) = (PathBuf::from("/"), components(absolute));
         let Some(mut seen) = looked(&at)? else { return Ok(None) };
-        let mut links = 0;
+        // How many names are ahead once the outermost link is behind.
+        let (mut links, mut behind_link) = (0, None);
         while let Some(name) = ahead.pop() {
             if name == ".." {
                 at.pop();
                 continue;
             }
             let next = at.join(&name);
-            let Some(metadata) = looked(&next)? else { return Ok(None) };
+            behind_link = behind_link.filter(|behind| ahead.len() >= *behind);
+            let Some(metadata) = looked(&next)? else {
+                return match behind_link {
+                    None => Ok(None),
+                    Some(_) => Err(Error::usage("a link on the way to this file leads to nothing")
+                        .file(absolute)
+                        .hint(format!("make what it leads to, or remove the link: there is no {}", next.display()))),
+                };
+            };
             if !metadata.is_symlink() {
                 (at, seen) = (next, metadata);
                 continue;
@@ -85,6 +94,7 @@ mod checked {
             if target.is_absolute() {
                 at = PathBuf::from("/");
             }
+            behind_link.get_or_insert(ahead.len());
             ahead.extend(components(&target));
         }
         Ok(Some((at, seen)))
@@ -206,6 +216,15 @@ mod tests {
         assert!(read_trusted(&file, 9).is_err());
         assert_eq!(read_trusted(&file, 10).unwrap().unwrap().bytes, b"0123456789");
         assert!(read_trusted(ground.path(), 9).is_err());
+        // A link to a folder says nothing of what is not in it; one that leads nowhere was meant.
+        symlink("nowhere", ground.path().join("dangling")).unwrap();
+        symlink(".", ground.path().join("here")).unwrap();
+        symlink("here/dangling", ground.path().join("by_another")).unwrap();
+        for dangling in ["dangling", "dangling/below", "here/dangling", "by_another"] {
+            let told = read_trusted(&ground.path().join(dangling), 9).unwrap_err().to_string();
+            assert!(told.contains("leads to nothing") && told.contains("nowhere"), "{dangling}: {told}");
+        }
+        assert_eq!(read_trusted(&ground.path().join("here/none"), 9).unwrap(), None);
         symlink("loop", ground.path().join("loop")).unwrap();
         assert!(read_trusted(&ground.path().join("loop"), 9).unwrap_err().to_string().contains("links"));
         let pipe = ground.path().join("pipe");

@@ -4,7 +4,7 @@
 //! A place that lies in another one is read by whoever reads that, so the records of both count.
 
 use crate::backend::{Backend, PlaceRecord};
-use crate::bundle::{Scopes, not_theirs, not_theirs_there};
+use crate::bundle::{Scopes, may_come, not_theirs, not_theirs_there, scopes_text};
 use crate::error::{Error, Result};
 use crate::model::destination::Destination;
 use crate::model::id::Guid;
@@ -96,11 +96,13 @@ enum KnownPlace {
 
 fn by_records(backend: &mut dyn Backend, scope: Scope, place: &Path, run: Option<Guid>) -> Result<KnownPlace> {
     let at = canonical(place)?;
-    let mut held: BTreeMap<PathBuf, Scopes> = BTreeMap::new();
+    let (mut held, mut below) = (BTreeMap::<PathBuf, Scopes>::new(), BTreeMap::<PathBuf, Scopes>::new());
     for record in backend.place_records()?.into_iter().filter(|record| is_another(record, run)) {
         let recorded = canonical(Path::new(&record.place))?;
         if at.starts_with(&recorded) {
             held.entry(recorded).or_default().insert(record.scope);
+        } else if recorded.starts_with(&at) {
+            below.entry(recorded).or_default().insert(record.scope);
         }
     }
     // What was allowed here by name was allowed in all that it lies in.
@@ -110,11 +112,33 @@ fn by_records(backend: &mut dyn Backend, scope: Scope, place: &Path, run: Option
     let coming = Scopes::from([scope]);
     let refusal =
         |(of, scopes): (&PathBuf, &Scopes)| not_theirs(&coming, scopes, of, "as the job database has recorded");
-    Ok(match held.iter().find_map(refusal) {
+    // Whoever reads here reads what lies below, too.
+    let readers: Scopes = held.get(&at).into_iter().flatten().copied().chain([scope]).collect();
+    let refusal_below = |(of, scopes): (&PathBuf, &Scopes)| above_others(scopes, &readers, place, of);
+    Ok(match held.iter().find_map(refusal).or_else(|| below.iter().find_map(refusal_below)) {
         Some(refusal) => KnownPlace::Others(refusal),
         None if held.contains_key(&at) => KnownPlace::Theirs,
         None => KnownPlace::Not,
     })
+}
+
+/// Why rows of these readers may not come to a place above one that holds others' rows.
+fn above_others(held_below: &Scopes, readers: &Scopes, place: &Path, below: &Path) -> Option<Error> {
+    if may_come(held_below, readers) {
+        return None;
+    }
+    let what = format!(
+        "{} lies in this place and is of {} (as the job database has recorded), and rows of {} would come here, so that \
+         whoever reads here would read those too; nothing was written",
+        below.display(),
+        scopes_text(held_below),
+        scopes_text(readers),
+    );
+    Some(
+        Error::usage(what).file(place).hint(
+            "name another place; or, if whoever reads here may have these rows too, say so by adding --shared-place",
+        ),
+    )
 }
 
 fn is_another(record: &PlaceRecord, run: Option<Guid>) -> bool {

@@ -318,6 +318,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_18_a_run_is_packed_into_no_folder_of_others,
         rule_18_a_place_that_is_shared_by_name_stays_so,
         rule_18_a_place_of_all_units_takes_everything,
+        rule_18_no_unit_publishes_above_the_place_of_another,
         rule_18_what_stands_at_a_place_without_a_record_says_whose_it_is,
         what_can_never_be_shipped_is_waived_by_name_and_stays_recorded,
     }

@@ -119,6 +119,30 @@ pub fn rule_18_a_place_of_all_units_takes_everything(on: &Instance) {
     refused(&mut world, 5000, "all/a", None, None);
 }
 
+pub fn rule_18_no_unit_publishes_above_the_place_of_another(on: &Instance) {
+    let mut world = seeded(on);
+    let of_a = reported(&world, "above/a", Some(A), Some("s3://units/above/a"));
+    run_at(&mut world, 1000, &of_a);
+    // Whoever reads a folder reads what lies in it.
+    for (folder, ship_to) in [("above", None), ("b", Some("s3://units/above"))] {
+        let of_b = reported(&world, folder, Some(B), ship_to);
+        world.at(2000);
+        let error = world.run_with(&of_b).unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains(&format!("lies in this place and is of business unit {}", unit(A))), "{told}");
+        assert!(error.kind() == Kind::Usage && error.what_to_do().unwrap().contains("--shared-place"), "{error}");
+        assert_eq!(world.backend.recent_runs(9).unwrap().len(), 1, "it is refused before there is a run");
+    }
+    // The same unit may, and all units, whose readers may see everything.
+    let own = reported(&world, "above", Some(A), None);
+    run_at(&mut world, 4000, &own);
+    let all = reported(&world, "all", None, Some("s3://units"));
+    run_at(&mut world, 5000, &all);
+    let mut by_name = reported(&world, "above", Some(B), None);
+    by_name.pack.waive.place = true;
+    run_at(&mut world, 6000, &by_name);
+}
+
 pub fn rule_18_what_stands_at_a_place_without_a_record_says_whose_it_is(on: &Instance) {
     let mut world = seeded(on);
     let of_a = reported(&world, "a", Some(A), None);
