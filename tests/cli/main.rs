@@ -16,6 +16,7 @@ mod embedded;
 mod erased;
 mod integers;
 mod leftovers;
+mod man;
 mod masked;
 mod measured;
 mod memory;
