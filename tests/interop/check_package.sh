@@ -22,9 +22,9 @@ dpkg-deb --field "$package" Depends | grep -q 'libc6' || { echo 'the libraries a
 
 # The units, by systemd itself; and the service's own command, by the example of a configuration.
 for unit in blobdelta.service blobdelta.timer; do
-    systemd-analyze verify --recursive-errors=no "$root/usr/lib/systemd/system/$unit" 2>"$root/verify.out" || true
-    # Of this machine, which has no such program and pages installed, nothing is to be said.
-    ! grep -F "$unit" "$root/verify.out" | grep -vE 'not executable|man page|man:' ||
+    systemd-analyze verify --man=no --recursive-errors=no "$root/usr/lib/systemd/system/$unit" 2>"$root/verify.out" || true
+    # But that this machine has no such program, nothing is to be said.
+    ! grep -F "$unit" "$root/verify.out" | grep -v 'is not executable' ||
         { echo "systemd does not take $unit"; exit 1; }
 done
 calendar=$(sed -n 's/^OnCalendar=//p' "$root/usr/lib/systemd/system/blobdelta.timer")
@@ -37,11 +37,11 @@ env -i "$root"${command% run} config show run --config "$root/etc/blobdelta/blob
 
 instance=$root/var/lib/blobdelta
 mkdir -p "$instance"
-env -i HOME="$instance" "$root/usr/bin/blobdelta" demo --dir "$instance/demo" >/dev/null
+env -i HOME="$instance" "$root/usr/bin/blobdelta" demo --quiet --dir "$instance/demo" >/dev/null
 printf '[profile.default]\nconnection = "sqlite:%s"\nout = "%s"\n' "$instance/demo/source" "$instance/demo/bundles" \
     >"$root/etc/blobdelta/blobdelta.toml"
 for week in 1 2; do
-    env -i HOME="$instance" "$root"$command --config "$root/etc/blobdelta/blobdelta.toml" >/dev/null
+    env -i HOME="$instance" "$root"$command --quiet --config "$root/etc/blobdelta/blobdelta.toml" >/dev/null
 done
 env -i HOME="$instance" "$root/usr/bin/blobdelta" chain "$instance/demo/bundles" | tail -1
 
