@@ -73,6 +73,19 @@ fn what_is_pending_for_a_destination_that_never_will_be_there_is_taken_back() {
 }
 
 #[test]
+fn a_wrong_destination_is_corrected_by_the_command_that_is_told() {
+    let world = World::new();
+    let ended = world.call(&["run", "--out", &world.out(), "--ship", "typo"]);
+    assert_eq!(ended.code, 7, "{ended:?}");
+    let told = ended.stdout.lines().find_map(|line| line.split_once("ship it elsewhere with: ")).unwrap().1;
+    std::fs::create_dir(world.path("right")).unwrap();
+    assert_eq!(shipped(&typed(&world, &told.replace("DESTINATION", "right"))), [true]);
+    let next = world.good(&["run", "--out", &world.out(), "--ship", "right", "--json"]).json();
+    assert_eq!(shipped(&next), [true]);
+    assert_eq!(world.good(&["status", "--json"]).json()["unshipped"], Value::Array(Vec::new()));
+}
+
+#[test]
 fn a_bundle_that_is_not_the_recorded_one_is_not_shipped() {
     let world = World::new();
     let document = world.good(&["run", "--out", &world.out(), "--json"]).json();

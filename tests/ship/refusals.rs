@@ -94,7 +94,7 @@ fn conflict() {
     let ground = Ground::new();
     let told = AtomicUsize::new(0);
     ground.shop.acts(move |request| {
-        let is_told = is_conditional(request) && told.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let is_told = is_conditional(request) && told.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         is_told.then(|| ("409 Conflict", String::new(), xml("ConditionalRequestConflict", "at the same time")))
     });
     let told = ground.shipped(&[]);
@@ -146,25 +146,27 @@ fn changed_on_the_way() {
     assert!(!ground.shop.keys().iter().any(|key| key.ends_with(".parquet")), "{:?}", ground.shop.keys());
 }
 
+/// As a store that takes a condition for an unknown header.
+fn forget_conditions(shop: &Shop) {
+    let own = shop.clone();
+    shop.acts(move |request| {
+        is_conditional(request).then(|| {
+            own.put(&request.key, &request.body);
+            ("200 OK", "ETag: \"x\"\r\n".into(), Vec::new())
+        })
+    });
+}
+
 fn replaces() {
     let does_not_know = |request: &Request| {
         is_conditional(request).then(|| ("501 Not Implemented", String::new(), xml("NotImplemented", "A header")))
-    };
-    let forgets: fn(&Shop) -> Box<dyn Fn(&Request) -> Option<Said> + Send + Sync> = |shop| {
-        let shop = shop.clone();
-        Box::new(move |request| {
-            is_conditional(request).then(|| {
-                shop.put(&request.key, &request.body);
-                ("200 OK", "ETag: \"x\"\r\n".into(), Vec::new())
-            })
-        })
     };
     for nth in 0..2 {
         let ground = Ground::new();
         if nth == 0 {
             ground.shop.acts(does_not_know);
         } else {
-            ground.shop.acts(forgets(&ground.shop));
+            forget_conditions(&ground.shop);
         }
         let told = ground.shipped(&[]);
         assert!(told.contains("replaces an object that is to be created only where there is none"), "{told}");

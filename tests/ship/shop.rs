@@ -20,12 +20,14 @@ pub type Said = (&'static str, String, Vec<u8>);
 /// What it answers to a request in place of what it should, if anything.
 type Whim = Arc<dyn Fn(&Request) -> Option<Said> + Send + Sync>;
 
+type SentParts = BTreeMap<usize, Vec<u8>>;
+
 /// See the module's text.
 #[derive(Clone, Default)]
 pub struct Shop {
     whim: Arc<Mutex<Option<Whim>>>,
     /// Parts of uploads by name and number.
-    parts: Arc<Mutex<BTreeMap<String, BTreeMap<usize, Vec<u8>>>>>,
+    parts: Arc<Mutex<BTreeMap<String, SentParts>>>,
     things: Arc<Mutex<BTreeMap<String, Thing>>>,
     day: Arc<Mutex<u32>>,
     /// What uploads in parts were ended, by key and name.
