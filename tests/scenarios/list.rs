@@ -1,5 +1,4 @@
-//! The one list. A scenario that stands in none of its parts is code that nothing calls, which the
-//! lints refuse.
+//! The one list. A scenario that stands in none of its parts is code that nothing calls, which the lints refuse.
 
 use crate::scenarios::instance::Instance;
 use crate::scenarios::{
