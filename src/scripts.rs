@@ -120,14 +120,14 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 25,
+        version: 26,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 31,
+        version: 32,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),

@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 25.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 26.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -38,7 +38,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 25)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 26)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -534,7 +534,7 @@ BEGIN
             N''; give each row a key of its own, and a unique index on the key keeps it so, or set KeyColumn to the column that tells rows apart'');
     ELSE IF N''{KeyType}'' <> N''uniqueidentifier''
         SELECT @Json = (
-            SELECT TOP (1) CONCAT(w.Place, N'' has the id '', LOWER(CONVERT(nvarchar(36), w.stream_id)), N'' for this table, whose keys are of the type {KeyType}; write it as dbo.ufn_BlobDelta_KeyId(N''''{KeyType}'''', KEY), or take it out'')
+            SELECT TOP (1) CONCAT(w.Place, N'' has the id '', LOWER(CONVERT(nvarchar(36), w.stream_id)), N'' for this table, whose keys are of the type {KeyType}'', NCHAR(10), N''write it as dbo.ufn_BlobDelta_KeyId(N''''{KeyType}'''', KEY), or take it out'')
             FROM (
                 SELECT N''BlobDeltaPendingKey'' AS Place, p.stream_id FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @TableName
                 UNION ALL
@@ -1837,10 +1837,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 25, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 25;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 26, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 26;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 25
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 26
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 31.
+-- 05: the engine. Version 32.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 31)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 32)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -2064,13 +2064,16 @@ BEGIN
         WHERE s.Role = N'Source' AND s.Name = @Key AND s.Declared <> t.Declared
     );
     DELETE FROM #Column;
-    -- The key of a slice is its primary key.
+    -- The key of a slice is its primary key, or unique where somebody made the slice by hand.
     SET @Sql = REPLACE(N'
         SELECT @Found = COUNT(*)
         FROM {Db}.sys.indexes AS i
         INNER JOIN {Db}.sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id
         INNER JOIN {Db}.sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
-        WHERE i.object_id = OBJECT_ID(@Full) AND i.is_primary_key = 1 AND c.name = @Key', N'{Db}', QUOTENAME(@Db));
+        WHERE i.object_id = OBJECT_ID(@Full) AND i.is_unique = 1 AND i.has_filter = 0 AND c.name = @Key AND NOT EXISTS (
+            SELECT 1 FROM {Db}.sys.index_columns AS o
+            WHERE o.object_id = i.object_id AND o.index_id = i.index_id AND o.is_included_column = 0 AND o.column_id <> k.column_id
+        )', N'{Db}', QUOTENAME(@Db));
     EXEC sp_executesql @Sql, N'@Full nvarchar(800), @Key nvarchar(128), @Found int OUTPUT', @Full = @Full, @Key = @Key, @Found = @Found OUTPUT;
     IF @Found = 0 SET @Differs = @Differs + 1;
     IF COL_LENGTH(@Full, N'DeltaStep') IS NOT NULL AND (@Differs > 0 OR COL_LENGTH(@Full, @Key) IS NULL
@@ -2167,10 +2170,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 31, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 31;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 32, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 32;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 31
+SELECT N'05_BlobDeltaJobs_Engine.sql', 32
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -533,8 +533,8 @@ BEGIN
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
         SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 20 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 25
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 31
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 26
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 32
         UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 44
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 7

@@ -44,7 +44,7 @@ BEGIN
         FROM deleted AS o
     ) AS d
     WHERE d.Newest = 1 AND d.KeyValue IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM [{Table}] AS m WHERE m.[{MetadataIdColumn}] = d.KeyValue);
+        AND NOT EXISTS (SELECT 1 FROM [{Full}] AS m WHERE m.[{MetadataIdColumn}] = d.KeyValue);
 END;
 GO
 

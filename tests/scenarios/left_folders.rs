@@ -36,11 +36,16 @@ pub(crate) fn bare(world: &mut World) -> Vec<(u32, Option<Timestamp>)> {
 
 /// Whose rows receivers of A have, and which of them whole, after all bundles of A in their order.
 pub(crate) fn received(world: &World) -> Vec<(u32, bool)> {
+    received_in(world, "Copy.dbo.Docs")
+}
+
+/// The same of a table of another name.
+pub(crate) fn received_in(world: &World, table: &str) -> Vec<(u32, bool)> {
     let bundles: Vec<_> = std::fs::read_dir(world.out()).unwrap().map(|entry| entry.unwrap().path()).collect();
     let options = into_copy();
     let mut target = world.target();
     replay(&bundles, &mut *target, &options, &Silent).unwrap();
-    let table = crate::scenarios::world::name("Copy.dbo.Docs");
+    let table = crate::scenarios::world::name(table);
     let all = target.columns(&table).unwrap();
     let columns: Vec<_> = ["stream_id", "file_stream"]
         .iter()

@@ -5,7 +5,7 @@ use crate::scenarios::{
     ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, flagged, give_up,
     hidden, history, keys, known, known_readers, leases, left_folders, metadata, names, not_reported, places,
     procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree,
-    triggers, types, units, upkeep, values, weeks, whose,
+    triggers, types, units, upkeep, values, views, weeks, whose,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -149,9 +149,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_21_most_rows_of_a_scope_are_not_flagged_at_once,
         a_flag_that_says_nothing_is_refused,
     }
-    triggers {
-        rule_15_what_an_audit_table_has_is_logged_once,
-    }
+    views { a_source_and_its_metadata_may_be_views }
+    triggers { rule_15_what_an_audit_table_has_is_logged_once }
     weeks {
         rule_24_twelve_weeks_of_changes_leave_every_receiver_with_the_source,
     }
@@ -491,6 +490,7 @@ procedures {
     a_table_is_added_by_plain_insert,
     a_table_of_another_schema_has_its_own_slice,
 }
+slice_tables { a_slice_that_was_made_by_hand_with_a_unique_index_stays }
 triggers {
     rule_15_a_trigger_on_the_source_logs_every_row_that_is_deleted,
     rule_15_a_trigger_on_the_metadata_logs_each_key_whose_last_row_is_deleted,

@@ -54,6 +54,7 @@ mod types;
 mod units;
 mod upkeep;
 mod values;
+mod views;
 mod weeks;
 
 use crate::{ALONE_ON_SERVER, List, SERVER};

@@ -66,3 +66,26 @@ pub fn doctor_reports_changed_templates_and_those_of_one_table(on: &Instance) {
     assert_eq!(own.len(), 1, "{own:?}");
     assert!(own[0].subject == "Src.dbo.Docs" && own[0].finding.contains("MissingParents"), "{own:?}");
 }
+
+/// Whoever makes a slice by hand need not call its key primary.
+pub fn a_slice_that_was_made_by_hand_with_a_unique_index_stays(on: &Instance) {
+    let mut world = World::new(on);
+    world.put(1, None, b"x", 10, A);
+    let columns = "stream_id uniqueidentifier NOT NULL, file_stream varbinary(max) NULL, name nvarchar(255) NOT NULL,
+        path_locator varbinary(892) NOT NULL, parent_path_locator varbinary(892) NULL, DeltaModifiedOn datetime2(7) NULL,
+        DeltaBusinessUnit uniqueidentifier NULL, DeltaStep tinyint NOT NULL, DeltaDepth smallint NOT NULL,
+        DeltaParentKey uniqueidentifier NULL, DeltaEarly bit NOT NULL, OwnNumber int NULL";
+    world
+        .backend
+        .execute_script(&format!(
+            "USE Src_Delta; DROP TABLE dbo.Docs; CREATE TABLE dbo.Docs ({columns});
+             CREATE UNIQUE INDEX UX_ByHand ON dbo.Docs (stream_id); USE BlobDeltaJobs"
+        ))
+        .unwrap();
+    let of_table = "SELECT CONVERT(nvarchar(20), OBJECT_ID(N'Src_Delta.dbo.Docs'))";
+    let before = world.backend.ask(of_table).unwrap();
+    world.deploy();
+    assert_eq!(world.backend.ask(of_table).unwrap(), before, "it was not made anew");
+    assert_eq!(world.run(1000).tables[0].status, Status::Completed);
+    assert_eq!(world.numbers(), [1]);
+}

@@ -95,3 +95,10 @@ pub(super) fn create_table_sql(quoted: &str, columns: &[Column], key: &str) -> S
         .collect();
     format!("CREATE TABLE {quoted} (\n{}\n)", lines.join(",\n"))
 }
+
+/// Whether it is a view.
+pub(super) fn is_view(db: &Database, table: &TableName) -> Result<bool> {
+    let master = format!("{}.sqlite_master", db.schema_of(&table.db));
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM {master} WHERE type = 'view' AND name = ?1 COLLATE NOCASE)");
+    db.query_one(&sql, [&table.table])
+}

@@ -4,7 +4,7 @@ use super::database::Database;
 use super::engine::Engine;
 use super::errors::failed;
 use super::sql::quote;
-use super::{config, deletion_script, drift, marker, prune, samples, servers, start};
+use super::{catalog, config, deletion_script, drift, marker, prune, samples, servers, start};
 use crate::backend::deletion_script::DeletionSource;
 use crate::backend::jobs::Jobs as _;
 use crate::backend::prune::{PrunedTable, Retention};
@@ -195,6 +195,11 @@ fn index_advice(
         return None;
     }
     let listed = columns.join(", ");
+    if catalog::is_view(db, name).unwrap_or(false) {
+        let text =
+            format!("{name} is a view, and the indexes below it cannot be looked at here; see that {listed} has one");
+        return Some(advice(Severity::Warning, &table.name, text, None));
+    }
     let text = format!("no index of {name} begins with {listed}, so every batch reads the whole table");
     let schema = db.schema_of(&name.db);
     let quoted: Vec<String> = columns.iter().map(|column| quote(column)).collect();

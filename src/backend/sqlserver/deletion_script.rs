@@ -72,6 +72,7 @@ fn trigger(db: &mut Database, table: &TableConfig, on: &TableName, (text, unit):
         &[
             ("Db", quote(&on.db).as_str()),
             ("Table", &local),
+            ("Full", &full),
             ("Trigger", &format!("{}.{}", quote(&on.schema), quote(&trigger_name(on)))),
             ("Name", &literal(&table.name.to_string())),
             ("KeyColumn", &quote(&table.key_column)),

@@ -80,7 +80,7 @@ pub(super) fn failed(doing: &str, error: Tds) -> Error {
 
 fn answered(doing: &str, token: &TokenError) -> Error {
     let message = token.message().trim_end();
-    // THROW of the procedures: their message is whole and says what to do.
+    // THROW of the procedures: their message is whole and says what to do, some in a line of its own.
     let ours = match token.code() {
         51000 => Some(Kind::Config),
         51001 => Some(Kind::Usage),
@@ -91,7 +91,10 @@ fn answered(doing: &str, token: &TokenError) -> Error {
         _ => None,
     };
     if let Some(kind) = ours {
-        return Error::new(kind, message).server_number(token.code());
+        return match message.split_once('\n') {
+            Some((what, hint)) => Error::new(kind, what.trim_end()).server_number(token.code()).hint(hint),
+            None => Error::new(kind, message).server_number(token.code()),
+        };
     }
     let mut place = format!("error {}", token.code());
     if !token.procedure().is_empty() {
