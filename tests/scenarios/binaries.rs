@@ -4,7 +4,9 @@ use crate::scenarios::bundles::findings;
 use crate::scenarios::deletions::reconciled;
 use crate::scenarios::instance::Instance;
 use crate::scenarios::read::id;
+use crate::scenarios::triggers::carry_out;
 use crate::scenarios::world::{A, World, config, into_copy, minute, name, unit};
+use blobdelta::backend::{AuditTable, DeletionSource};
 use blobdelta::error::{Kind, Result};
 use blobdelta::model::cell::{Cell, CellSink};
 use blobdelta::model::column::Column;
@@ -149,6 +151,43 @@ pub fn rule_3_what_somebody_writes_of_binaries_is_an_id_or_named(on: &Instance) 
     );
     let report = world.run(2001);
     assert_eq!(report.tables[0].counts.as_ref().map(|counts| counts.tombstones), Some(1), "{report:?}");
+    what_an_audit_table_has_is_logged_by_its_ids(on);
+}
+
+/// Of an audit table the printed statement does the same.
+fn what_an_audit_table_has_is_logged_by_its_ids(on: &Instance) {
+    let mut world = binaries(on);
+    let _ = world.run(1000);
+    let columns = [
+        Column::new("Id", SqlType::BigInt, false),
+        Column::new("RowKey", KEY, true),
+        Column::new("At", SqlType::DateTime2(7), true),
+    ];
+    let audit = AuditTable {
+        table: name("Src.dbo.Audit"),
+        key_column: "RowKey".into(),
+        deleted_on_column: "At".into(),
+        when: None,
+    };
+    world.backend.create_table(&audit.table, &columns, "Id", &[]).unwrap();
+    for (nth, key) in (1..).zip(&KEYS[4..]) {
+        let row = vec![Cell::Int(nth), Cell::Bytes(key), Cell::DateTime(minute(1100))];
+        world.backend.insert(&audit.table, &columns, &[row]).unwrap();
+        let _ = world.backend.delete(&world.table.source, ("Id", id_of(key))).unwrap();
+        let _ = world.backend.delete(&world.table.metadata, ("AttachmentId", id_of(key))).unwrap();
+    }
+    let table = world.table.clone();
+    let sql = world.backend.deletion_script(&table, &DeletionSource::Audit(audit)).unwrap();
+    carry_out(&mut world, &sql);
+    let report = world.run(2000);
+    assert_eq!(report.tables[0].counts.as_ref().map(|counts| counts.tombstones), Some(3), "{report:?}");
+    let fence = world.backend.take_lease(report.run.id, &table.name, 60).unwrap();
+    let told = world.backend.read_deletions(&fence, None, 100).unwrap();
+    world.backend.release_leases(&[fence]).unwrap();
+    assert_eq!(
+        told.iter().map(|one| one.key).collect::<Vec<_>>(),
+        KEYS[4..].iter().map(|key| id_of(key)).collect::<Vec<_>>()
+    );
 }
 
 pub fn rule_3_a_binary_of_another_length_than_its_key_column_is_no_key(on: &Instance) {

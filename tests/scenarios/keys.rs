@@ -230,7 +230,12 @@ pub fn rule_3_what_somebody_writes_of_integers_is_an_id_or_named(on: &Instance) 
     let report = world.run(2000);
     assert_eq!(report.run.status, Status::Failed);
     let error = report.tables[0].error.as_ref().unwrap();
-    assert!(error.to_string().contains("BlobDeltaDeletionLog") && error.what_to_do().is_some(), "{error}");
+    assert!(error.to_string().contains("BlobDeltaDeletionLog"), "{error}");
+    // A server's error has what to do in itself.
+    assert!(
+        error.what_to_do().is_some() || error.to_string().contains("write it as dbo.ufn_BlobDelta_KeyId"),
+        "{error}"
+    );
     let mend = "UPDATE {}BlobDeltaDeletionLog SET stream_id = ";
     world.script(
         &format!("{}unhex(printf('%032x', 42))", mend.replace("{}", "")),

@@ -27,7 +27,7 @@ fn told(world: &mut World) -> Vec<u32> {
 }
 
 /// Carries a script out as an administrator would, and goes back to the job database.
-fn carry_out(world: &mut World, sql: &str) {
+pub fn carry_out(world: &mut World, sql: &str) {
     world.backend.execute_script(sql).unwrap();
     if !world.is_embedded() {
         world.backend.execute_script("USE BlobDeltaJobs").unwrap();

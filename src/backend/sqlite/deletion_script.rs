@@ -30,7 +30,10 @@ pub(super) fn script(db: &Database, table: &TableConfig, from: &DeletionSource) 
         KeyType::Integer => format!("unhex(printf('%032X', a.{key}))"),
         KeyType::Binary(length) => {
             let zeros = "00".repeat(usize::from(LONGEST_BINARY.saturating_sub(length)));
-            format!("unhex(hex(a.{key}) || '{zeros}')")
+            let digits = format!("(hex(a.{key}) || '{zeros}')");
+            // The first eight bytes are turned round, as in a uniqueidentifier that a server makes of them.
+            let turned = [7, 5, 3, 1, 11, 9, 15, 13].map(|at| format!("substr({digits}, {at}, 2) || "));
+            format!("unhex({}substr({digits}, 17))", turned.concat())
         }
     };
     let time = if found.kind == StampKind::Instant { format!("substr({time}, 1, 27)") } else { time };
