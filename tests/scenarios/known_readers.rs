@@ -261,3 +261,20 @@ pub fn weeks_in_every_order_lost_late_and_twice_end_equal_or_refused(on: &Instan
     }
     assert!(refused > 3 && equal == orders.len(), "{refused}");
 }
+
+/// A replay that died when all rows were applied, and before the bundle was noted.
+pub fn a_replay_that_died_before_it_noted_its_bundle_goes_on(on: &Instance) {
+    let mut world = leaving_out(on);
+    let [first, second, third] = three_weeks(&mut world);
+    let mut target = world.target();
+    replay(&[first, second.clone()], &mut *target, &into_copy(), &Silent).unwrap();
+    let root = Bundle::open(&second).unwrap().root_sha256();
+    let table = if world.is_embedded() { "main.BlobDeltaReplayBundle" } else { "Copy.dbo.BlobDeltaReplayBundle" };
+    target.execute_script(&format!("DELETE FROM {table} WHERE RootSha256 = '{root}'")).unwrap();
+    by_hand(&mut *target, 1);
+    // What was applied is not looked for again.
+    let report = replay(std::slice::from_ref(&second), &mut *target, &into_copy(), &Silent).unwrap();
+    assert_eq!(report.bundles[0].tables[0].rows, 0);
+    let refused = replay(&[third], &mut *target, &into_copy(), &Silent).unwrap_err();
+    assert_eq!(refused.kind(), Kind::ChainGap, "{refused}");
+}

@@ -203,7 +203,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     known_readers {
         what_is_left_out_is_compacted_and_unpacked, large_values_that_are_left_out_come_from_where_they_lie,
         bundles_that_are_given_have_what_a_receiver_lost, a_row_that_comes_whole_later_stops_nothing,
-        content_that_is_left_out_counts_only_if_a_bundle_holds_it,
+        content_that_is_left_out_counts_only_if_a_bundle_holds_it, a_replay_that_died_before_it_noted_its_bundle_goes_on,
         weeks_in_every_order_lost_late_and_twice_end_equal_or_refused,
         rule_24_a_key_that_is_spelled_otherwise_is_the_same_one_when_bundles_are_compacted,
     }
