@@ -31,7 +31,6 @@ mod manifests;
 #[path = "bundles/verify/made.rs"]
 mod made;
 
-#[expect(dead_code, reason = "what only the tests of the commands need")]
 #[path = "cli/world.rs"]
 mod world;
 

@@ -39,7 +39,7 @@ folder. Masking the same bundle again gives the same bytes.
 
 --check holds a masked bundle against its original, if you may have both: keys, tree and NULLs fit, kept
 values are equal, masked values differ, and no 16 bytes of a masked value are anywhere in the masked
-bundle. Exit code 3 means that something was found.
+bundle. Where keys or paths are masked, it needs the secret. Exit code 3 means that something was found.
 
 Examples:
   blobdelta mask --init ./bundles/20261122T180000Z-6f1c2a34-1.bundle > policy.toml
@@ -64,7 +64,7 @@ pub struct MaskArgs {
     pub init: bool,
     /// Hold this masked bundle against its original
     #[arg(long, value_name = "BUNDLE", requires = "against",
-          conflicts_with_all = ["bundles", "policy", "out", "mask_key_file", "init"])]
+          conflicts_with_all = ["bundles", "policy", "out", "init"])]
     pub check: Option<PathBuf>,
     /// The original of the bundle of --check
     #[arg(long, value_name = "BUNDLE", requires = "check")]
@@ -93,7 +93,9 @@ pub fn run(args: &MaskArgs, monitor: &dyn Monitor) -> Result<Answer> {
     let access = args.access.read_fresh(&args.fresh)?;
     let open = |path: &PathBuf| Bundle::open_in(Container::open(path, &access)?);
     if let (Some(masked), Some(original)) = (&args.check, &args.against) {
-        let proof = mask::check(&open(masked)?, &open(original)?, args.parts.memory.memory(), monitor)?;
+        let secret = known_secret(args.mask_key_file.as_deref())?;
+        let memory = args.parts.memory.memory();
+        let proof = mask::check((&open(masked)?, &open(original)?), secret.as_ref(), memory, monitor)?;
         return Ok(proof_answer(&proof));
     }
     let bundles = named(&args.bundles, monitor)?.iter().map(open).collect::<Result<Vec<_>>>()?;
@@ -181,20 +183,21 @@ fn first_policy(bundles: &[Bundle]) -> Result<Answer> {
 }
 
 fn mask_secret(file: Option<&Path>) -> Result<MaskSecret> {
+    known_secret(file)?.ok_or_else(|| {
+        Error::usage("there is no masking secret").hint(format!(
+            "make one with `openssl rand -hex 32`, and set {SECRET} or name its file with --mask-key-file"
+        ))
+    })
+}
+
+/// The secret, if one is given.
+fn known_secret(file: Option<&Path>) -> Result<Option<MaskSecret>> {
     match file {
         Some(file) => {
             check_private(file)?;
-            MaskSecret::parse(&read(file, "the masking secret")?).map_err(|error| error.file(file))
+            MaskSecret::parse(&read(file, "the masking secret")?).map(Some).map_err(|error| error.file(file))
         }
-        None => {
-            let text = secret(SECRET)?;
-            let missing = || {
-                Error::usage("there is no masking secret").hint(format!(
-                    "make one with `openssl rand -hex 32`, and set {SECRET} or name its file with --mask-key-file"
-                ))
-            };
-            MaskSecret::parse(&text.ok_or_else(missing)?).map_err(|error| error.file(SECRET))
-        }
+        None => secret(SECRET)?.map(|text| MaskSecret::parse(&text)).transpose().map_err(|error| error.file(SECRET)),
     }
 }
 

@@ -10,6 +10,10 @@ use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// What to do where a column is masked otherwise than before.
+const OTHERWISE: &str = "rows of both would meet at receivers: use the policy that was used then; or make a new secret, which \
+                         begins a new chain, into another folder";
+
 /// The masked bundles that are known, by what stands for their originals.
 pub(super) struct MaskedChain<'s> {
     secret: &'s MaskSecret,
@@ -73,6 +77,18 @@ impl<'s> MaskedChain<'s> {
     pub(super) fn check_alike(&self, original: Sha256, table: &TableInfo, now: &MaskedTable) -> Result<()> {
         let Some(info) = self.known(original).and_then(|root| self.infos.get(&root)) else { return Ok(()) };
         let Some(before) = info.tables.iter().find(|before| before.table == table.name) else { return Ok(()) };
+        let places = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
+        let was_kept = |name: &str| before.columns.iter().all(|was| !was.column.eq_ignore_ascii_case(name));
+        let places = places.into_iter().flatten();
+        for place in places.filter(|place| was_kept(place)) {
+            if let Some(now) = now.columns.iter().find(|now| now.column == *place) {
+                let text = format!(
+                    "the masked bundle before this one has kept this key or path, and the policy has {} for it",
+                    now.mask
+                );
+                return Err(Error::config(text).table(&table.name).column(place).hint(OTHERWISE));
+            }
+        }
         for was in &before.columns {
             let is = |name: &str| name.eq_ignore_ascii_case(&was.column);
             let is_now = now.columns.iter().find(|column| is(&column.column));
@@ -82,10 +98,7 @@ impl<'s> MaskedChain<'s> {
                 let (then, same) = (&was.mask, if now == was.mask { " of another domain" } else { "" });
                 let text =
                     format!("the masked bundle before this one has {then} for this column, and the policy {now}{same}");
-                return Err(Error::config(text).table(&table.name).column(&was.column).hint(
-                    "rows of both would meet at receivers: use the policy that was used then; or make a new secret, which \
-                     begins a new chain, into another folder",
-                ));
+                return Err(Error::config(text).table(&table.name).column(&was.column).hint(OTHERWISE));
             }
         }
         Ok(())

@@ -154,6 +154,7 @@ fn check_type(column: &Column, kind: MaskKind) -> Result<()> {
             "a plain type",
         ),
         M::Words => (is_text(sql_type), "a text"),
+        M::Path => (text_limit(sql_type).is_some(), "a text of limited length"),
         M::Token | M::Person | M::FileName | M::Extension | M::Email | M::Phone => {
             (is_text(sql_type) && sql_type != T::Xml, "a text that is not XML")
         }
@@ -209,7 +210,7 @@ pub(super) fn is_date(sql_type: SqlType) -> bool {
     sql_type.is_point_in_time() || matches!(sql_type, SqlType::Date | SqlType::DateTimeOffset(_))
 }
 
-fn text_limit(sql_type: SqlType) -> Option<usize> {
+pub(super) fn text_limit(sql_type: SqlType) -> Option<usize> {
     match sql_type {
         SqlType::Char(n) | SqlType::NChar(n) | SqlType::VarChar(Some(n)) | SqlType::NVarChar(Some(n)) => Some(n.into()),
         _ => None,

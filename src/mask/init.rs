@@ -1,6 +1,6 @@
 //! A first policy: for each column a cautious proposal, and why.
 
-use super::column::{is_date, is_text};
+use super::column::{is_date, is_text, text_limit};
 use super::policy::quoted;
 use super::structure::is_structure;
 use crate::bundle::{Manifest, TableInfo};
@@ -40,9 +40,7 @@ pub(super) fn proposal(table: &TableInfo, columns: &[Column], column: &Column) -
     let is_path =
         [&table.path_column, &table.parent_path_column].into_iter().flatten().any(|path| *path == column.name);
     match column.sql_type {
-        _ if is_path => {
-            Proposal { rule: "{ mask = \"token\", domain = \"path\" }".to_owned(), why: "a path may hold names" }
-        }
+        _ if is_path => of("keep", "NO MASK is for a path that is a text, and names may be in it"),
         sql_type if sql_type.is_large_binary() => blob(columns),
         sql_type if is_text(sql_type) => text(name, column),
         sql_type if is_date(sql_type) => date(name),
@@ -101,6 +99,9 @@ fn text(name: &str, column: &Column) -> Proposal {
     };
     match name {
         "file_type" | "extension" if takes(5) => of("extension", "the type of a file; an unusual one may be a name"),
+        "file_namespace_path" if text_limit(column.sql_type).is_some() => {
+            of("path", "it holds the names of folders and files")
+        }
         "file_namespace_path" => of("token", "it holds the names of folders and files"),
         _ if column.sql_type == SqlType::Xml => of("words", "a text"),
         _ if name.contains("mail") && takes(32) => of("email", "by its name an address"),

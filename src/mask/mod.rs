@@ -5,7 +5,8 @@
 //! everything that reads bundles reads it.
 //!
 //! One pass: parts are hashed and decoded, rows are held against their manifest, masked on all cores, and written. What is held
-//! is three batches and the row groups in the making, whatever the number of rows.
+//! is three batches and the row groups in the making, whatever the number of rows. Where keys or paths are masked, rows are put
+//! in order again on the way, in a temporary file if they are many.
 //!
 //! The same bundles, policy and secret give the same bytes.
 

@@ -3,6 +3,7 @@
 use crate::bundle::signature::Signer;
 use crate::bundle::{PartOptions, PublishForm};
 use crate::model::memory::Memory;
+use crate::rows::SortMemory;
 use std::sync::Arc;
 
 /// See [`super::mask`].
@@ -37,6 +38,11 @@ impl MaskOptions {
     /// For batches that are read, and those that are made of them.
     pub fn reading_bytes(&self) -> u64 {
         self.memory.pipeline() / 3
+    }
+
+    /// For rows whose order changes.
+    pub(super) fn sorting(&self) -> SortMemory {
+        SortMemory::of(self.memory.databases() / 2)
     }
 
     /// Bytes of a batch: one is decoded, one masked, and one was masked and is written.

@@ -10,7 +10,9 @@ use super::structure::is_structure;
 use crate::bundle::{Bundle, MaskedColumn, MaskedTable, TableInfo};
 use crate::error::{Error, Result};
 use crate::model::column::{Column, DELTA_PARENT_KEY, is_delta};
+use crate::model::key::KeyType;
 use crate::model::sqltype::SqlType;
+use crate::rows::SortedWithin;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module's text.
@@ -19,6 +21,8 @@ pub(super) struct TableMask {
     pub(super) columns: Vec<ColumnMask>,
     /// Of keys: rows, their parents, tombstones, absent parents.
     pub(super) key: ColumnMask,
+    /// What of the order of rows stays.
+    pub(super) order: PlaceOrder,
     /// Columns of dates that share their shift with another column of the table.
     pub(super) shifted_alike: Vec<usize>,
     masked: MaskedTable,
@@ -76,13 +80,31 @@ impl TableMask {
         if let Some(parent) = columns.iter().position(|column| column.name == DELTA_PARENT_KEY) {
             masks[parent] = key.clone();
         }
-        let reorders = [Some(&key), path.as_ref()].into_iter().flatten().any(|mask| mask.kind != MaskKind::Keep);
-        if reorders {
-            return Err(Error::config(
-                "rows whose key or path is masked stand in another order, which is not built yet",
-            ));
-        }
-        Ok(Self { columns: masks, key, shifted_alike, masked })
+        let order = PlaceOrder::of(key.kind, path.map(|path| path.kind));
+        Ok(Self { columns: masks, key, order, shifted_alike, masked })
+    }
+}
+
+/// Which rows stand in another order than their originals.
+#[derive(Clone, Copy)]
+pub(super) struct PlaceOrder {
+    /// Among rows.
+    pub(super) rows: SortedWithin,
+    /// Among tombstones, and among absent parents.
+    pub(super) keys: SortedWithin,
+}
+
+impl PlaceOrder {
+    /// By how the key and the path are masked.
+    pub(super) fn of(key: MaskKind, path: Option<MaskKind>) -> Self {
+        let is_kept = |mask: MaskKind| mask == MaskKind::Keep;
+        let (key_stays, path_stays) = (is_kept(key), path.is_none_or(is_kept));
+        let rows = match (key_stays, path_stays) {
+            (true, true) => SortedWithin::Nothing,
+            (false, true) => SortedWithin::Path,
+            (_, false) => SortedWithin::Depth,
+        };
+        Self { rows, keys: if key_stays { SortedWithin::Nothing } else { SortedWithin::Depth } }
     }
 }
 
@@ -124,7 +146,7 @@ fn check_structure(table: &TableInfo, column: &Column, kind: MaskKind) -> Result
     let is_path = is(table.path_column.as_ref()) || is(table.parent_path_column.as_ref());
     let (what, allowed): (_, &[MaskKind]) = match (is(Some(&table.key_column)), is_path) {
         (true, _) => ("the key", &[MaskKind::Keep, MaskKind::Rekey]),
-        (_, true) if is_text(column.sql_type) => ("a path", &[MaskKind::Keep, MaskKind::Token]),
+        (_, true) if KeyType::of(column.sql_type).is_none() => ("a path", &[MaskKind::Keep]),
         (_, true) => ("a path", &[MaskKind::Keep, MaskKind::Rekey]),
         _ => return Ok(()),
     };
@@ -134,7 +156,7 @@ fn check_structure(table: &TableInfo, column: &Column, kind: MaskKind) -> Result
     let names: Vec<&str> = allowed.iter().map(|kind| kind.name()).collect();
     let names = names.join(" or ");
     Err(Error::config(format!(
-        "this column is {what}, whose values have to stay different from each other: {kind} would make some alike"
+        "this column is {what}, whose values have to stay different from each other, as {kind} does not promise"
     ))
     .hint(format!("use {names}")))
 }

@@ -19,6 +19,8 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Ranges of a batch. Their number decides what stands together in a file, so it is not that of the cores.
+const RANGES: usize = 16;
 /// Ranges of fewer rows are not worth a thread.
 const LEAST_ROWS: usize = 4;
 
@@ -70,11 +72,19 @@ impl MaskedRows {
 impl RowMasker<'_> {
     /// Masks all rows of a batch; the ranges stand in their order.
     pub(super) fn batch(&self, rows: &BatchRows, heads: &Heads) -> Result<Vec<MaskedRows>> {
-        let count = rows.rows().div_ceil(self.threads.max(1)).max(LEAST_ROWS);
+        let count = rows.rows().div_ceil(RANGES).max(LEAST_ROWS);
         let ranges = (0..rows.rows()).step_by(count).map(|start| start..rows.rows().min(start + count));
+        let ranges: Vec<Range<usize>> = ranges.collect();
+        let workers = self.threads.clamp(1, RANGES);
+        let work = |worker: usize| {
+            let own = ranges.iter().skip(worker).step_by(workers);
+            own.map(|range| self.range(rows, range.clone(), heads)).collect::<Vec<_>>()
+        };
         std::thread::scope(|scope| {
-            let works: Vec<_> = ranges.map(|range| scope.spawn(move || self.range(rows, range, heads))).collect();
-            works.into_iter().map(|work| work.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            let works: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+            let done = works.into_iter().map(|work| work.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            let mut done: Vec<_> = done.map(Vec::into_iter).collect();
+            (0..ranges.len()).filter_map(|nth| done[nth % workers].next()).collect()
         })
     }
 

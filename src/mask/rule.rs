@@ -11,6 +11,7 @@ pub enum MaskKind {
     Null,
     Fixed,
     Token,
+    Path,
     Words,
     Person,
     FileName,
@@ -27,11 +28,12 @@ pub enum MaskKind {
 }
 
 /// Each with its name in a policy.
-const KINDS: [(MaskKind, &str); 17] = [
+const KINDS: [(MaskKind, &str); 18] = [
     (MaskKind::Keep, "keep"),
     (MaskKind::Null, "null"),
     (MaskKind::Fixed, "fixed"),
     (MaskKind::Token, "token"),
+    (MaskKind::Path, "path"),
     (MaskKind::Words, "words"),
     (MaskKind::Person, "person"),
     (MaskKind::FileName, "file_name"),

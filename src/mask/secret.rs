@@ -42,7 +42,7 @@ impl MaskSecret {
 
     /// The key of one purpose, such as a domain.
     pub(super) fn key(&self, purpose: &[&[u8]]) -> Result<MaskKey> {
-        MaskKey::new(&self.0.mac(purpose))
+        self.0.derived(purpose)
     }
 
     /// What stands for the id of a source or run in masked bundles: a UUID of version 8 (RFC 9562, section 5.8).
@@ -80,6 +80,11 @@ impl MaskKey {
     fn new(bytes: &[u8]) -> Result<Self> {
         let keyed = HmacSha256::new_from_slice(bytes);
         keyed.map(Self).map_err(|error| Error::internal("a key for HMAC was refused").caused_by(error))
+    }
+
+    /// The key of a part of that purpose.
+    pub(super) fn derived(&self, purpose: &[&[u8]]) -> Result<Self> {
+        Self::new(&self.mac(purpose))
     }
 
     /// The HMAC of parts, each behind its length.

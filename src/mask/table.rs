@@ -8,13 +8,14 @@ use super::rule::MaskKind;
 use super::secret::MaskSecret;
 use super::texts::Tokens;
 use super::value::{MadeFrom, MaskContext, Masked};
-use crate::bundle::{FileInfo, FileRole, PartWriter, StagedBundle, TableInfo, TableStage, create_table};
+use crate::bundle::{FileInfo, FileRole, StagedBundle, TableInfo, TableStage, create_table};
 use crate::conform::TableWalk;
 use crate::convert::{BatchBuilder, BatchRows, ColumnPlan, RunStamp};
 use crate::error::{Error, Result};
 use crate::model::cell::{Cell, RowSource as _};
 use crate::monitor::{Event, Monitor};
-use crate::rows::{PartColumns, TableRows};
+use crate::rows::{PartColumns, RowPlace, RowSorter, TableRows};
+use arrow::array::RecordBatch;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +72,7 @@ impl TableMasking<'_> {
         let columns =
             PartColumns { batch_bytes: options.batch_bytes(), ..PartColumns::all(source.table, FileRole::Rows)? };
         let mut parts = stage.parts(FileRole::Rows, masker.plan.schema(), &options.parts)?;
+        let mut sorter = RowSorter::new(masker.mask.order.rows, options.sorting());
         let files: Vec<&FileInfo> = source.table.files_of(FileRole::Rows).collect();
         for file in files {
             let make = |mut rows: BatchRows| {
@@ -82,12 +84,14 @@ impl TableMasking<'_> {
             };
             source.open(file, &columns, monitor)?.each_made(make, |(count, masked)| {
                 for rows in masked {
-                    write_rows(source, rows, (masker, options), (stage, &mut parts), monitor)?;
+                    let batch = placed(source, rows, (masker, options), stage, monitor)?;
+                    sort(&mut sorter, (source, &masker.plan), batch, &mut |batch| parts.write(&batch))?;
                 }
                 monitor.event(Event::WorkDone { rows: count, bytes: 0 });
                 Ok(())
             })?;
         }
+        sorter.finish(&mut |batch| parts.write(&batch))?;
         parts.finish()
     }
 
@@ -98,6 +102,7 @@ impl TableMasking<'_> {
         let nobody = RunStamp { started_at: self.source.bundle.manifest().run.started_at.0, run_id: self.run_id() };
         let mut parts = stage.parts(role, plan.schema(), &self.options.parts)?;
         let mut builder = BatchBuilder::new(Arc::clone(&plan), nobody);
+        let mut sorter = RowSorter::new(self.masker.mask.order.keys, self.options.sorting());
         let (source, monitor) = (self.source, self.monitor);
         source.each(role, &columns, monitor, |batch| {
             match role {
@@ -118,8 +123,9 @@ impl TableMasking<'_> {
                 builder.push_row(&cells.collect::<Result<Vec<_>>>()?)?;
             }
             monitor.event(Event::WorkDone { rows: batch.rows() as u64, bytes: 0 });
-            parts.write(&builder.finish()?)
+            sort(&mut sorter, (source, &plan), builder.finish()?, &mut |batch| parts.write(&batch))
         })?;
+        sorter.finish(&mut |batch| parts.write(&batch))?;
         parts.finish()
     }
 
@@ -165,18 +171,30 @@ fn unreadable(reference: &str, error: std::io::Error) -> Error {
     Error::verification("this value cannot be read").file(reference).caused_by(error)
 }
 
-fn write_rows(
+/// Hands masked rows on to where they stand.
+fn sort(
+    sorter: &mut RowSorter,
+    (source, plan): (TableRows<'_>, &Arc<ColumnPlan>),
+    batch: RecordBatch,
+    take: &mut dyn FnMut(RecordBatch) -> Result<()>,
+) -> Result<()> {
+    let rows = BatchRows::new(Arc::clone(plan), batch.clone())?;
+    sorter.push(batch, |row| RowPlace::of(&rows, row, source.table), take)
+}
+
+/// Masked rows, once their large values are in `blob/`.
+fn placed(
     source: TableRows<'_>,
     mut rows: MaskedRows,
     (masker, options): (&RowMasker<'_>, &MaskOptions),
-    (stage, parts): (&mut TableStage, &mut PartWriter),
+    stage: &mut TableStage,
     monitor: &dyn Monitor,
-) -> Result<()> {
+) -> Result<RecordBatch> {
     for large in std::mem::take(&mut rows.large) {
         let reference = place(source, &large, (masker, options), stage, monitor)?;
         rows.resolve(&reference)?;
     }
-    parts.write(&rows.finish()?)
+    rows.finish()
 }
 
 /// Puts one value into `blob/`, and says where.

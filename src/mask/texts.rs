@@ -4,6 +4,7 @@
 use super::lists::{EXTENSIONS, FAMILY_NAMES, GIVEN_NAMES, WORDS};
 use super::permute;
 use super::secret::{MaskKey, MaskStream};
+use crate::error::Result;
 use std::io::{self, Write};
 
 /// Characters that are permuted together.
@@ -96,7 +97,8 @@ fn replaced(c: char) -> impl Iterator<Item = (u8, Class)> {
     class.into_iter().cycle().take(count).map(move |class| {
         let place = match class {
             Class::Upper | Class::Lower | Class::Digit if c.is_ascii() => u32::from(c) - u32::from(class.first()),
-            _ => u32::from(c),
+            // Small letters and large ones have the same place, as those of A to Z do.
+            _ => c.to_lowercase().next().unwrap_or(c).into(),
         };
         (u8::try_from(place % u32::from(class.radix())).unwrap_or(0), class)
     })
@@ -109,6 +111,21 @@ pub(super) fn token(key: &MaskKey, text: &str) -> String {
     // Writing to memory cannot fail.
     let _ = tokens.take(text, &mut out).and_then(|()| tokens.flush(&mut out));
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// Between the names of a path.
+pub(super) const SEPARATORS: [char; 5] = ['/', '\\', '|', '.', ':'];
+
+/// Each name of a path as a token, by a key that follows from the path before it: a name has the same mask wherever it comes
+/// in one folder, and what lies in a folder begins with the folder's mask. Whether letters are large or small does not count.
+pub(super) fn path(key: &MaskKey, text: &str) -> Result<String> {
+    let (mut masked, mut before) = (String::with_capacity(text.len()), 0);
+    for segment in text.split_inclusive(SEPARATORS) {
+        let folder = text[..before].to_lowercase();
+        masked += &token(&key.derived(&[b"segment", folder.as_bytes()])?, segment);
+        before += segment.len();
+    }
+    Ok(masked)
 }
 
 /// Words of so many bytes in all, without an end in the middle of nothing: the last may be cut.
@@ -236,6 +253,19 @@ mod tests {
         fn two_texts_have_two_tokens(one in "[A-Za-z0-9]{1,9}", other in "[A-Za-z0-9]{1,9}") {
             prop_assume!(one != other);
             prop_assert_ne!(token(&key(), &one), token(&key(), &other));
+        }
+
+        #[test]
+        fn what_lies_in_a_folder_has_a_path_that_begins_with_the_folders(
+            folder in "[A-Za-zäÖ ]{1,9}(/[A-Za-z0-9]{1,9}){0,3}", one in "[A-Za-z0-9]{1,9}", other in "[A-Za-z0-9]{1,9}"
+        ) {
+            let masked = |text: &str| path(&key(), text).unwrap();
+            let inside = masked(&format!("{folder}/{one}"));
+            prop_assert!(inside.starts_with(&format!("{}/", masked(&folder))));
+            prop_assert!(one == other || inside != masked(&format!("{folder}/{other}")));
+            prop_assert_eq!(classes(&inside).len(), classes(&format!("{folder}/{one}")).len());
+            let large = masked(&folder.to_uppercase());
+            prop_assert_eq!(large.to_lowercase(), masked(&folder.to_lowercase()));
         }
 
         #[test]

@@ -20,6 +20,23 @@ pub(super) enum Masked<'c> {
     Made(MadeValue),
 }
 
+/// A masked key or path.
+pub(super) enum PlaceValue {
+    Text(String),
+    Bytes(Vec<u8>),
+    Cell(Cell<'static>),
+}
+
+impl PlaceValue {
+    pub(super) fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Text(text) => Cell::Text(text),
+            Self::Bytes(bytes) => Cell::Bytes(bytes),
+            Self::Cell(cell) => *cell,
+        }
+    }
+}
+
 /// How the bytes of a value are made.
 pub(super) struct MadeValue {
     pub(super) bytes: u64,
@@ -115,6 +132,10 @@ impl ColumnMask {
                 Cell::Text(text) => Masked::Text(texts::token(self.key()?, text)),
                 _ => Masked::Made(MadeValue { bytes, from: MadeFrom::Tokens }),
             },
+            MaskKind::Path => match cell {
+                Cell::Text(text) => Masked::Text(texts::path(self.key()?, text)?),
+                _ => return Err(Error::internal("the mask path met what is no text of limited length")),
+            },
             MaskKind::Placeholder => Masked::Made(self.placeholder(bytes, context)?),
             MaskKind::Noise => Masked::Made(MadeValue { bytes, from: MadeFrom::Noise(self.seed(cell, context)?) }),
             MaskKind::Words => {
@@ -182,6 +203,23 @@ impl ColumnMask {
             _ => return None,
         };
         Some(permute::integer(self.key.as_ref()?, value, width, is_signed))
+    }
+
+    /// A key or a path, masked: a value that is in its row.
+    ///
+    /// # Errors
+    /// As [`ColumnMask::mask`]; Config: a path that is too long to be in its row.
+    pub(super) fn place(&self, cell: Cell<'_>) -> Result<PlaceValue> {
+        let context = MaskContext { key: &[0; 16], sha256: None, file_type: None };
+        Ok(match self.mask(cell, &context)? {
+            Masked::Text(text) => PlaceValue::Text(text),
+            Masked::Cell(Cell::Text(text)) => PlaceValue::Text(text.to_owned()),
+            Masked::Cell(Cell::Bytes(bytes)) => PlaceValue::Bytes(bytes.to_vec()),
+            Masked::Cell(Cell::Guid(guid)) => PlaceValue::Cell(Cell::Guid(guid)),
+            Masked::Cell(Cell::Int(value)) => PlaceValue::Cell(Cell::Int(value)),
+            Masked::Cell(Cell::Null) => PlaceValue::Cell(Cell::Null),
+            Masked::Cell(_) | Masked::Made(_) => return Err(Error::config("a key or path is too long to be masked")),
+        })
     }
 
     pub(super) fn key(&self) -> Result<&super::secret::MaskKey> {

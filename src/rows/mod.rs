@@ -20,11 +20,16 @@
 mod columns;
 mod keys;
 mod part;
+mod place;
+mod runs;
+mod sort;
 mod spool;
 mod table;
 
 pub use columns::PartColumns;
 pub use keys::{PartKeys, Wanted};
 pub use part::{PartRows, RowsToSkip};
+pub use place::RowPlace;
+pub use sort::{RowSorter, SortMemory, SortedWithin};
 pub use spool::ValueSpool;
 pub use table::TableRows;

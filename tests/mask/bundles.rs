@@ -145,6 +145,15 @@ pub fn the_same_bundle_gives_the_same_bytes_and_another_secret_others() {
     let (world, original) = rich::bundle(b"A letter.", &[]);
     let root = |out: &str| masked(&[&original], rich::POLICY, &world.path(out)).unwrap()[0].published.root_sha256();
     assert_eq!(root("one"), root("two"));
+    let rows_of = (1..100).map(|nth| Row::root(nth, Some(150), &[nth; 3000]));
+    let made = Made { rows: rows_of.collect(), ..Made::new(1, 1000, (100, 500)) };
+    std::fs::create_dir(world.path("made")).unwrap();
+    let made = made.write(&world.path("made"));
+    let on = |threads: usize| {
+        let out = world.path(&threads.to_string());
+        rich::masked_on(threads, &[&made], (OF_MADE, &rich::secret()), &out).unwrap()[0].published.root_sha256()
+    };
+    assert_eq!(on(1), on(5), "cores do not show");
     let other = MaskSecret::parse(&rich::SECRET.replace("5f", "6f")).unwrap();
     let other = masked_by(&[&original], rich::POLICY, &other, &world.path("three")).unwrap();
     let (one, other) = (rows(&only(&world.path("one"))), rows(other[0].published.path()));

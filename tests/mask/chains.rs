@@ -13,7 +13,7 @@ use blobdelta::monitor::Silent;
 use std::path::{Path, PathBuf};
 
 /// A chain of deltas, each of which changes a row, adds one and deletes one.
-fn weeks(out: &Path, count: u8) -> Vec<PathBuf> {
+pub fn weeks(out: &Path, count: u8) -> Vec<PathBuf> {
     std::fs::create_dir_all(out).unwrap();
     let mut paths: Vec<PathBuf> = Vec::new();
     for week in 1..=count {
@@ -90,13 +90,19 @@ pub fn rule_29_masked_and_unmasked_rows_never_meet() {
 }
 
 pub fn eight_weeks_masked_one_by_one_are_the_masked_compaction() {
+    for policy in [OF_MADE, super::keys::REKEYED] {
+        eight_weeks(policy);
+    }
+}
+
+fn eight_weeks(policy: &str) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let originals = weeks(&at("in"), 8);
     let each: Vec<PathBuf> =
-        originals.iter().flat_map(|path| paths_of(&masked(&[path], OF_MADE, &at("each")).unwrap())).collect();
+        originals.iter().flat_map(|path| paths_of(&masked(&[path], policy, &at("each")).unwrap())).collect();
     let one = compacted(&each, &at("one"));
-    let other = masked(&[&compacted(&originals, &at("all"))], OF_MADE, &at("other")).unwrap();
+    let other = masked(&[&compacted(&originals, &at("all"))], policy, &at("other")).unwrap();
     let files = |path: &Path| {
         let bundle = Bundle::open(path).unwrap();
         let files = bundle.manifest().tables[0].files.iter().filter(|file| file.role != FileRole::Blob);
@@ -107,7 +113,7 @@ pub fn eight_weeks_masked_one_by_one_are_the_masked_compaction() {
     // What follows the eighth follows the masked compaction too.
     let (inputs, last) = (Bundle::open(&one).unwrap(), roots(&each[7]).0);
     assert!(inputs.manifest().inputs.contains(&last));
-    let masked_compaction = masked(&[&compacted(&originals, &at("again"))], OF_MADE, &at("each")).unwrap();
+    let masked_compaction = masked(&[&compacted(&originals, &at("again"))], policy, &at("each")).unwrap();
     let masked_compaction = Bundle::open(masked_compaction[0].published.path()).unwrap();
     assert!(masked_compaction.manifest().inputs.contains(&last));
     assert!(inputs.manifest().masked.is_some(), "what is compacted from masked bundles is masked");

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod chains;
+mod keys;
 mod policies;
 mod proof;
 mod rich;
@@ -25,6 +26,14 @@ const CASES: &[(&str, Case)] = list![Case:
         eight_weeks_masked_one_by_one_are_the_masked_compaction,
         a_missing_predecessor_is_a_gap_for_everybody,
         a_column_keeps_its_mask_within_a_chain,
+    }
+    keys {
+        rule_29_masked_keys_are_one_to_one_and_the_tree_stays,
+        the_proof_of_masked_keys_needs_their_secret,
+        a_key_that_became_another_is_found,
+        a_key_is_not_masked_from_the_second_week_on,
+        integers_are_masked_in_their_tree_and_where_other_tables_refer_to_them,
+        a_path_is_kept_unless_it_can_be_a_key,
     }
     policies {
         what_a_policy_does_not_name_is_refused_with_the_lines_to_add,

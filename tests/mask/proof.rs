@@ -3,22 +3,26 @@
 use super::rich::{self, masked};
 use crate::made::{Content, Made, Row, key};
 use blobdelta::bundle::{Bundle, MaskedColumn, MaskedInfo, MaskedTable};
-use blobdelta::mask::{MaskCheck, MaskProof, check};
+use blobdelta::mask::{MaskCheck, MaskProof, MaskSecret, check};
 use blobdelta::model::digest::Sha256;
 use blobdelta::model::memory::Memory;
 use blobdelta::monitor::Silent;
 use std::path::Path;
 
 fn proof(masked: &Path, original: &Path) -> MaskProof {
+    proof_with(masked, original, None)
+}
+
+pub fn proof_with(masked: &Path, original: &Path, secret: Option<&MaskSecret>) -> MaskProof {
     let open = |path| Bundle::open(path).unwrap();
-    check(&open(masked), &open(original), Memory::default(), &Silent).unwrap()
+    check((&open(masked), &open(original)), secret, Memory::default(), &Silent).unwrap()
 }
 
 pub fn what_is_masked_is_proven() {
     for blob in ["A letter of Joan Example.".to_owned(), "Joan Example is allergic to penicillin. ".repeat(60_000)] {
         let (world, original) = rich::bundle(blob.as_bytes(), &["--inline-mib", "1"]);
         let done = masked(&[&original], rich::POLICY, &world.path("masked")).unwrap();
-        let good = proof(done[0].published.path(), &original);
+        let good = proof_with(done[0].published.path(), &original, Some(&rich::secret()));
         assert!(good.is_good(), "{good:#?}");
         assert!(good.counts.iter().all(|(checked, _)| *checked > 0), "{good:?}");
     }

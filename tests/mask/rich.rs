@@ -173,11 +173,21 @@ pub fn masked(paths: &[&Path], policy: &str, out: &Path) -> Result<Vec<MaskedBun
 }
 
 pub fn masked_by(paths: &[&Path], policy: &str, secret: &MaskSecret, out: &Path) -> Result<Vec<MaskedBundle>> {
+    masked_on(2, paths, (policy, secret), out)
+}
+
+/// The same, on so many cores.
+pub fn masked_on(
+    threads: usize,
+    paths: &[&Path],
+    (policy, secret): (&str, &MaskSecret),
+    out: &Path,
+) -> Result<Vec<MaskedBundle>> {
     std::fs::create_dir_all(out).unwrap();
     let bundles = paths.iter().map(|path| Bundle::open(path)).collect::<Result<Vec<_>>>()?;
     let policy = MaskPolicy::parse(policy)?;
     // Values of 4 KiB lie in blob/.
-    let parts = PartOptions { inline_bytes: Some(4 << 10), ..PartOptions::default() };
+    let parts = PartOptions { inline_bytes: Some(4 << 10), threads, ..PartOptions::default() };
     let options = MaskOptions::of(Memory::default(), parts);
     mask(bundles, (&policy, secret), &Local, out, &options, &Silent)
 }

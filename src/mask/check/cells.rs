@@ -18,7 +18,7 @@ pub(super) fn may_be_equal(mask: Option<MaskKind>, cell: Cell<'_>) -> bool {
     match mask {
         M::Keep | M::Fixed | M::Extension | M::SizeOf | M::Empty | M::Person => true,
         M::Null => cell == Cell::Null,
-        M::Token => match cell {
+        M::Token | M::Path => match cell {
             Cell::Text(text) => text.chars().filter(|c| c.is_alphanumeric()).count() < LEAST_TELLING,
             _ => false,
         },

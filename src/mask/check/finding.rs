@@ -10,6 +10,8 @@ const MOST_LISTED: usize = 100;
 pub enum MaskCheck {
     /// As many rows, tombstones and absent parents, with the same keys, in the same places of the same tree.
     Rows,
+    /// Keys, paths and references that are masked are what the secret makes of them, and one to one.
+    Keys,
     /// What is NULL was NULL, and the other way round, unless the mask says otherwise.
     Nulls,
     /// Values that are kept are the same.
@@ -22,12 +24,13 @@ pub enum MaskCheck {
 
 impl MaskCheck {
     /// All, in the order of the table.
-    pub const ALL: [Self; 5] = [Self::Rows, Self::Nulls, Self::Kept, Self::Masked, Self::Blocks];
+    pub const ALL: [Self; 6] = [Self::Rows, Self::Keys, Self::Nulls, Self::Kept, Self::Masked, Self::Blocks];
 
     /// For people.
     pub fn text(self) -> &'static str {
         match self {
             Self::Rows => "keys and tree fit",
+            Self::Keys => "masked keys are one to one",
             Self::Nulls => "NULLs fit",
             Self::Kept => "kept values are equal",
             Self::Masked => "masked values differ",
@@ -55,7 +58,7 @@ pub struct MaskFinding {
 #[derive(Clone, Debug, Default)]
 pub struct MaskProof {
     /// Of each check, in the order of [`MaskCheck::ALL`]: how many it looked at, and how many were wrong.
-    pub counts: [(u64, u64); 5],
+    pub counts: [(u64, u64); 6],
     /// The first findings.
     pub findings: Vec<MaskFinding>,
 }

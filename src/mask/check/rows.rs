@@ -1,15 +1,18 @@
-//! Rows, side by side. A masked bundle has them in the order of its original.
+//! Rows, side by side. Those of the original come in the order of the masked bundle.
 
 use super::cells::{decides_nulls, may_be_equal};
 use super::finding::{MaskCheck, MaskFinding, MaskProof};
+use super::keys::{KeyRelation, PlaceMasks};
 use crate::bundle::{Bundle, FileInfo, FileRole, MaskedTable, TableInfo};
 use crate::convert::BatchRows;
 use crate::error::{Error, Result};
 use crate::mask::MaskKind;
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::column::is_delta;
+use crate::model::memory::Memory;
 use crate::monitor::{Event, Monitor};
-use crate::rows::{PartColumns, PartRows, TableRows};
+use crate::rows::{PartColumns, PartRows, RowSorter, SortMemory, TableRows};
+use arrow::array::RecordBatch;
 use std::collections::VecDeque;
 
 /// The masked table, and its original.
@@ -58,36 +61,97 @@ impl<'b> RowCursor<'b> {
 }
 
 /// Checks rows, tombstones and absent parents of a table.
-pub(super) fn check(pair: Pair<'_>, masks: &MaskedTable, proof: &mut MaskProof, monitor: &dyn Monitor) -> Result<()> {
+pub(super) fn check(
+    pair: Pair<'_>,
+    (masks, places): (&MaskedTable, &PlaceMasks<'_>),
+    (relation, memory): (&mut KeyRelation, Memory),
+    proof: &mut MaskProof,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let (bundle, table) = pair.1;
+    let source = TableRows { bundle, table };
     for role in [FileRole::Rows, FileRole::Tombstones, FileRole::AbsentParents] {
-        let (mut masked, mut original) = (RowCursor::new(pair.0, role)?, RowCursor::new(pair.1, role)?);
-        let mut comparison: Option<Comparison<'_>> = None;
-        loop {
-            let (one, other) = (masked.next(monitor)?, original.next(monitor)?);
-            proof.checked(MaskCheck::Rows, u64::from(other.is_some()));
-            let (Some(one), Some(other)) = (one, other) else {
-                if one.is_some() != other.is_some() {
-                    let which = if one.is_some() { "more" } else { "fewer" };
-                    let detail = format!("the masked bundle has {which} of these ({role:?}) than its original");
-                    let table = pair.1.1.name.clone();
-                    proof.found(MaskFinding { check: MaskCheck::Rows, table, column: None, key: None, detail });
-                }
-                break;
-            };
-            if comparison.is_none() {
-                comparison = Some(Comparison::of(pair, (one.0, other.0), masks, role)?);
-            }
-            if let Some(comparison) = &comparison {
-                comparison.row(one, other, proof)?;
-            }
-            monitor.event(Event::WorkDone { rows: 1, bytes: 0 });
-        }
+        let columns = PartColumns::all(table, role)?;
+        let mut sorter = RowSorter::new(places.within(role), SortMemory::of(memory.databases() / 2));
+        let mut side_by_side = SideBySide {
+            pair,
+            masks,
+            places,
+            relation,
+            proof,
+            role,
+            masked: RowCursor::new(pair.0, role)?,
+            comparison: None,
+            monitor,
+        };
+        let mut take = |batch: RecordBatch| side_by_side.batch(BatchRows::new(columns.plan.clone(), batch)?);
+        source.each(role, &columns, monitor, |rows| {
+            sorter.push(rows.batch().clone(), |row| places.place(&rows, row, role), &mut take)
+        })?;
+        sorter.finish(&mut take)?;
+        side_by_side.finish()?;
     }
     Ok(())
 }
 
+/// The rows of one role, of the original as they come, and of the masked bundle.
+struct SideBySide<'a, 'b> {
+    pair: Pair<'b>,
+    masks: &'a MaskedTable,
+    places: &'a PlaceMasks<'b>,
+    relation: &'a mut KeyRelation,
+    proof: &'a mut MaskProof,
+    role: FileRole,
+    masked: RowCursor<'b>,
+    comparison: Option<Comparison<'a>>,
+    monitor: &'a dyn Monitor,
+}
+
+impl SideBySide<'_, '_> {
+    /// Takes the next rows of the original, in the order of the masked bundle.
+    fn batch(&mut self, mut original: BatchRows) -> Result<()> {
+        let (bundle, table) = self.pair.1;
+        TableRows { bundle, table }.supply_sizes(&mut original)?;
+        for row in 0..original.rows() {
+            self.proof.checked(MaskCheck::Rows, 1);
+            let Some((masked, masked_row)) = self.masked.next(self.monitor)? else {
+                self.other_count("fewer");
+                continue;
+            };
+            if self.comparison.is_none() {
+                let batches = (masked, &original);
+                self.comparison = Some(Comparison::of(self.pair, batches, (self.masks, self.places), self.role)?);
+            }
+            if let Some(comparison) = &self.comparison {
+                comparison.row((masked, masked_row), (&original, row), self.relation, self.proof)?;
+            }
+        }
+        self.monitor.event(Event::WorkDone { rows: original.rows() as u64, bytes: 0 });
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if self.masked.next(self.monitor)?.is_some() {
+            self.other_count("more");
+        }
+        Ok(())
+    }
+
+    /// It is told once.
+    fn other_count(&mut self, which: &str) {
+        let detail = format!("the masked bundle has {which} of these ({:?}) than its original", self.role);
+        let table = self.pair.1.1.name.clone();
+        let finding = MaskFinding { check: MaskCheck::Rows, table, column: None, key: None, detail };
+        if self.proof.findings.last() != Some(&finding) {
+            self.proof.found(finding);
+        }
+    }
+}
+
 struct Comparison<'m> {
     table: &'m TableInfo,
+    role: FileRole,
+    places: &'m PlaceMasks<'m>,
     /// By column: the mask, if there is one, and whether it says where a row is.
     columns: Vec<(Option<MaskKind>, bool)>,
 }
@@ -96,7 +160,7 @@ impl<'m> Comparison<'m> {
     fn of(
         ((_, masked), (original, table)): Pair<'m>,
         (one, other): (&BatchRows, &BatchRows),
-        masks: &MaskedTable,
+        (masks, places): (&MaskedTable, &'m PlaceMasks<'m>),
         role: FileRole,
     ) -> Result<Self> {
         let names = |batch: &BatchRows| {
@@ -111,16 +175,17 @@ impl<'m> Comparison<'m> {
             let found = masks.columns.iter().find(|mask| mask.column == *name).filter(|_| role == FileRole::Rows);
             found.and_then(|mask| MaskKind::parse(&mask.mask))
         };
-        let places = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
-        let is_place = |name: &String| is_delta(name) || places.contains(&Some(name)) || role != FileRole::Rows;
+        let of_tree = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
+        let is_place = |name: &String| is_delta(name) || of_tree.contains(&Some(name)) || role != FileRole::Rows;
         let columns = other.plan().columns().iter().map(|column| (mask(&column.name), is_place(&column.name)));
-        Ok(Self { table, columns: columns.collect() })
+        Ok(Self { table, role, places, columns: columns.collect() })
     }
 
     fn row(
         &self,
         (masked, masked_row): (&BatchRows, usize),
         (original, row): (&BatchRows, usize),
+        relation: &mut KeyRelation,
         proof: &mut MaskProof,
     ) -> Result<()> {
         for (column, (mask, is_place)) in self.columns.iter().enumerate() {
@@ -133,6 +198,14 @@ impl<'m> Comparison<'m> {
             proof.checked(MaskCheck::Nulls, 1);
             if (was == Cell::Null) != (is == Cell::Null) && !decides_nulls(*mask) {
                 proof.found(self.finding(MaskCheck::Nulls, original, (row, column), "one of the two is NULL")?);
+                continue;
+            }
+            let name = &original.plan().columns()[column].name;
+            if self.places.has(name, self.role) {
+                proof.checked(MaskCheck::Keys, 1);
+                if let Some(detail) = self.places.check((name, self.role), (was, is), relation)? {
+                    proof.found(self.finding(MaskCheck::Keys, original, (row, column), detail)?);
+                }
                 continue;
             }
             let (check, is_right, detail) = match (mask, is_place) {
