@@ -76,6 +76,7 @@ struct Inner {
     what: String,
     place: ErrorPlace,
     hint: Option<String>,
+    lines: Vec<String>,
     server_number: Option<u32>,
     unfinished: Option<Unfinished>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -92,6 +93,7 @@ impl Error {
             what: what.into(),
             place: ErrorPlace::default(),
             hint: None,
+            lines: Vec::new(),
             server_number: None,
             unfinished: None,
             source: None,
@@ -181,6 +183,12 @@ impl Error {
         self
     }
 
+    /// Adds lines that are to be copied as they are, behind what to do.
+    pub fn lines(mut self, lines: Vec<String>) -> Self {
+        self.inner.lines = lines;
+        self
+    }
+
     /// Adds the number under which a server knows the error.
     pub fn server_number(mut self, number: u32) -> Self {
         self.inner.server_number = Some(number);
@@ -226,6 +234,11 @@ impl Error {
     /// What was begun and is to be gone on with, by a command that only the caller can spell.
     pub fn what_is_unfinished(&self) -> Option<&Unfinished> {
         self.inner.unfinished.as_ref()
+    }
+
+    /// Lines that are to be copied as they are.
+    pub fn lines_to_copy(&self) -> &[String] {
+        &self.inner.lines
     }
 
     /// What to do next, if anything is known to help.

@@ -15,7 +15,7 @@ use crate::bundle::{Bundle, Container, Manifest, Newest, warn_of_failed};
 use crate::durable::Local;
 use crate::error::{Error, Result};
 use crate::mask::{self, MaskCheck, MaskOptions, MaskPolicy, MaskProof, MaskSecret, MaskedBundle};
-use crate::monitor::Monitor;
+use crate::monitor::{Event, Monitor};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -99,6 +99,7 @@ pub fn run(args: &MaskArgs, monitor: &dyn Monitor) -> Result<Answer> {
         return Ok(proof_answer(&proof));
     }
     let bundles = named(&args.bundles, monitor)?.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let bundles = originals(bundles, monitor);
     let (Some(policy), Some(out)) = (&args.policy, &args.out) else { return first_policy(&bundles) };
     bundles.iter().for_each(|bundle| warn_of_failed(bundle.path(), bundle.manifest(), monitor));
     Newest::of(bundles.iter().map(Bundle::manifest)).check(access.not_before)?;
@@ -138,6 +139,20 @@ fn answer(masked: &[MaskedBundle]) -> Answer {
     };
     let places = masked.iter().map(|one| one.published.path().display().to_string());
     Answer::done(text, json!({"bundles": masked.iter().map(json).collect::<Vec<_>>()})).with_result(places)
+}
+
+/// The bundles that are not masked yet, if there are any; of the others it is told that they are left alone.
+fn originals(bundles: Vec<Bundle>, monitor: &dyn Monitor) -> Vec<Bundle> {
+    let (masked, originals): (Vec<_>, Vec<_>) =
+        bundles.into_iter().partition(|bundle| bundle.manifest().masked.is_some());
+    if originals.is_empty() {
+        return masked;
+    }
+    for bundle in &masked {
+        let text = format!("{} is masked already, and is left as it is", bundle.path().display());
+        monitor.event(Event::Note(&text));
+    }
+    originals
 }
 
 /// A table of what was checked, and what was found.

@@ -9,7 +9,7 @@ use crate::model::clock::ClockKind;
 use crate::model::window::Window;
 use std::error::Error as _;
 
-/// An error in up to five lines: what, where, why, what to do, and what goes on.
+/// An error in up to five lines: what, where, why, what to do, and what goes on; and lines to copy, if there are any.
 pub fn error_text(error: &Error) -> Text {
     let mut text = Text::new();
     text.add(Tone::Bad, "error:");
@@ -24,6 +24,8 @@ pub fn error_text(error: &Error) -> Text {
     if let Some(hint) = error.what_to_do() {
         text += &format!("  what to do: {}\n", clean(&again::connected_text(hint)));
     }
+    // Each in a line of its own, without anything before it, so that they can be copied.
+    error.lines_to_copy().iter().for_each(|line| text += &format!("{}\n", clean(line)));
     if let Some(unfinished) = error.what_is_unfinished() {
         text += &format!("  go on with: {}\n", clean(&again::command(unfinished)));
     }

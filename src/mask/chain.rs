@@ -2,10 +2,11 @@
 //! digest of the original, which only who has the secret can compute.
 
 use super::secret::MaskSecret;
-use crate::bundle::{Access, MaskedInfo, MaskedTable, TableInfo, open_or_skip, places};
+use crate::bundle::{Access, Bundle, MaskedInfo, MaskedTable, TableInfo, open_or_skip, places};
 use crate::error::{Error, Result};
 use crate::model::digest::Sha256;
 use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::monitor::Monitor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,8 +19,17 @@ const OTHERWISE: &str = "rows of both would meet at receivers: use the policy th
 pub(super) struct MaskedChain<'s> {
     secret: &'s MaskSecret,
     roots: BTreeMap<Sha256, Sha256>,
-    /// What the manifests of those that stand there say, by their root digests.
-    infos: BTreeMap<Sha256, MaskedInfo>,
+    /// Those that stand there, by their root digests.
+    standing: BTreeMap<Sha256, StandingBundle>,
+}
+
+/// What a masked bundle that stands in the folder says of itself.
+struct StandingBundle {
+    path: PathBuf,
+    masked: MaskedInfo,
+    inputs: Vec<Sha256>,
+    /// What each of its tables follows.
+    previous: BTreeMap<TableName, Sha256>,
 }
 
 impl<'s> MaskedChain<'s> {
@@ -33,7 +43,7 @@ impl<'s> MaskedChain<'s> {
         out_dir: &Path,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let mut chain = Self { secret, roots: BTreeMap::new(), infos: BTreeMap::new() };
+        let mut chain = Self { secret, roots: BTreeMap::new(), standing: BTreeMap::new() };
         let folder: PathBuf = out_dir.to_owned();
         for place in places(std::slice::from_ref(&folder))? {
             monitor.check()?;
@@ -44,7 +54,14 @@ impl<'s> MaskedChain<'s> {
             };
             if let Some(original) = masked.original {
                 chain.roots.insert(original, bundle.root_sha256());
-                chain.infos.insert(bundle.root_sha256(), masked.clone());
+                let follows = |table: &TableInfo| Some((table.name.clone(), table.previous?.root_sha256));
+                let standing = StandingBundle {
+                    path: bundle.path().to_owned(),
+                    masked: masked.clone(),
+                    inputs: manifest.inputs.clone(),
+                    previous: manifest.tables.iter().filter_map(follows).collect(),
+                };
+                chain.standing.insert(bundle.root_sha256(), standing);
             }
         }
         Ok(chain)
@@ -70,13 +87,51 @@ impl<'s> MaskedChain<'s> {
         self.known(original).unwrap_or_else(|| self.stand_in(original))
     }
 
+    fn standing(&self, original: Sha256) -> Option<&StandingBundle> {
+        self.standing.get(&self.known(original)?)
+    }
+
+    /// That an original whose masked bundle stands there would become that one again. `coming` are all originals of the call.
+    ///
+    /// # Errors
+    /// Config: by another policy, or behind other masked bundles.
+    pub(super) fn check_again(&self, original: &Bundle, policy: Sha256, coming: &BTreeSet<Sha256>) -> Result<()> {
+        let Some(standing) = self.standing(original.root_sha256()) else { return Ok(()) };
+        if !standing.masked.policies.contains(&policy) {
+            let text = "this bundle was masked already, by another policy";
+            return Err(Error::config(text).file(&standing.path).hint(
+                "keep the masked bundle that stands there, and leave its original out; if no receiver has it, remove it, and \
+                 those that follow it, and mask their originals again",
+            ));
+        }
+        let manifest = original.manifest();
+        let is_to_come = |root: &Sha256| self.known(*root).is_none() && coming.contains(root);
+        let due = |root: &Sha256| self.root(*root);
+        let follows_others = manifest.tables.iter().any(|table| {
+            let before = table.previous.map(|previous| previous.root_sha256);
+            before.is_some_and(|root| is_to_come(&root))
+                || before.as_ref().map(due) != standing.previous.get(&table.name).copied()
+        });
+        let has_others = manifest.inputs.iter().any(is_to_come) || self.inputs(&manifest.inputs) != standing.inputs;
+        if !follows_others && !has_others {
+            return Ok(());
+        }
+        let text = "this bundle was masked already, when other masked bundles stood there than do now";
+        Err(Error::config(text).file(&standing.path).hint(
+            "masked bundles are linked to the masked bundles before them: keep it, and leave its original out; if no receiver \
+             has it, remove it, and those that follow it, and mask their originals again, all in one call",
+        ))
+    }
+
     /// That a table is masked as in the masked bundle of an original, if that stands there: rows of both meet in one target.
     ///
     /// # Errors
     /// Config: a column that was masked and is not, or by another mask or domain.
     pub(super) fn check_alike(&self, original: Sha256, table: &TableInfo, now: &MaskedTable) -> Result<()> {
-        let Some(info) = self.known(original).and_then(|root| self.infos.get(&root)) else { return Ok(()) };
-        let Some(before) = info.tables.iter().find(|before| before.table == table.name) else { return Ok(()) };
+        let Some(standing) = self.standing(original) else { return Ok(()) };
+        let Some(before) = standing.masked.tables.iter().find(|before| before.table == table.name) else {
+            return Ok(());
+        };
         let places = [Some(&table.key_column), table.path_column.as_ref(), table.parent_path_column.as_ref()];
         let was_kept = |name: &str| before.columns.iter().all(|was| !was.column.eq_ignore_ascii_case(name));
         let places = places.into_iter().flatten();

@@ -130,11 +130,9 @@ fn check_named(table: &TableInfo, columns: &[Column], section: &PolicySection) -
         1 => "the policy does not name this column, and what it does not name is refused".to_owned(),
         some => format!("the policy does not name {some} columns, and what it does not name is refused"),
     };
-    Err(Error::config(text).column(&first.name).hint(format!(
-        "add to the section [tables.{}], after a look at each of them:\n{}",
-        quoted(&section.pattern),
-        lines.join("\n")
-    )))
+    let what_to_do =
+        format!("add these lines to the section [tables.{}], after a look at each of them:", quoted(&section.pattern));
+    Err(Error::config(text).column(&first.name).hint(what_to_do).lines(lines))
 }
 
 /// Masks that a key, a path or a column of our own may have.

@@ -61,6 +61,8 @@ pub fn mask(
     }
     let sources = bundles.iter().map(|bundle| secret.masked_id("source", bundle.manifest().run.source_id)).collect();
     let chain = MaskedChain::existing(secret, &sources, out_dir, monitor)?;
+    let coming = bundles.iter().map(Bundle::root_sha256).collect();
+    bundles.iter().try_for_each(|bundle| chain.check_again(bundle, policy.digest(), &coming))?;
     check_masked_alike(&bundles, (policy, secret), &chain)?;
     let mut work = Masking { policy, secret, chain, options, monitor };
     bundles.iter().map(|bundle| work.bundle(bundle, disk, out_dir)).collect()

@@ -20,6 +20,7 @@
 mod columns;
 mod keys;
 mod part;
+mod picked;
 mod place;
 mod runs;
 mod sort;
@@ -29,7 +30,8 @@ mod table;
 pub use columns::PartColumns;
 pub use keys::{PartKeys, Wanted};
 pub use part::{PartRows, RowsToSkip};
+pub use picked::SortMemory;
 pub use place::RowPlace;
-pub use sort::{RowSorter, SortMemory, SortedWithin};
+pub use sort::{RowSorter, SortedWithin};
 pub use spool::ValueSpool;
 pub use table::TableRows;

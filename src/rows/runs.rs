@@ -1,10 +1,11 @@
 //! [`Runs`]: rows in a temporary file, sorted run by run, and merged from there.
 //!
-//! Of each run some chunks of rows are stored, and apart from them the places of their rows. A chunk is read when its first row is due, and
-//! forgotten after its last. As many runs are merged at once as chunks fit into memory; of more, some become one first.
+//! Of each run some chunks of rows are stored, and apart from them the places of their rows. A chunk is read when its first row is
+//! due, and forgotten after its last. As many runs are merged at once as chunks fit into memory: so many runs of one level become
+//! one of the next, and so each row is written once a level.
 
+use super::picked::{BatchNumber, PickedRows, SortMemory, TakeRows};
 use super::place::RowPlace;
-use super::sort::{PickedRows, SortMemory, TakeRows};
 use crate::backend::{KeyStore, open_key_store};
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -15,7 +16,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 const WORK: &str = "rows that are put in order";
-const CACHE_BYTES: u64 = 8 << 20;
+const CACHE_BYTES: u64 = 2 << 20;
 const ZSTD_LEVEL: i32 = 1;
 /// The fewest runs that are merged at once.
 const LEAST_RUNS: u64 = 4;
@@ -23,33 +24,49 @@ const LEAST_RUNS: u64 = 4;
 /// See the module's text.
 pub(super) struct Runs {
     memory: SortMemory,
+    levels: Vec<RunStore>,
+}
+
+/// The runs of one level.
+struct RunStore {
     store: Box<dyn KeyStore>,
     /// Of each run, how many chunks it has.
     chunks: Vec<u32>,
 }
 
+impl RunStore {
+    fn new() -> Result<Self> {
+        Ok(Self { store: open_key_store(WORK, CACHE_BYTES)?, chunks: Vec::new() })
+    }
+}
+
 impl Runs {
     /// None yet.
-    ///
-    /// # Errors
-    /// Database: the temporary file cannot be made.
-    pub(super) fn new(memory: SortMemory) -> Result<Self> {
-        Ok(Self { memory, store: open_key_store(WORK, CACHE_BYTES)?, chunks: Vec::new() })
+    pub(super) fn new(memory: SortMemory) -> Self {
+        Self { memory, levels: Vec::new() }
     }
 
-    /// Begins one more run, after those that are there became one, if they are many.
+    /// Begins one more run.
     ///
     /// # Errors
     /// Database: the temporary file failed.
     pub(super) fn begin(&mut self) -> Result<RunWriter<'_>> {
-        let most = (self.memory.run_bytes / self.memory.chunk_bytes.max(1)).max(LEAST_RUNS);
-        if self.chunks.len() as u64 >= most {
-            let before = std::mem::replace(self, Self::new(self.memory)?);
-            let mut run = RunWriter { runs: self, chunks: 0 };
-            before.merge(&mut |rows, places| run.write(&rows, &places))?;
-            run.finish()?;
+        self.begin_at(0)
+    }
+
+    fn begin_at(&mut self, level: usize) -> Result<RunWriter<'_>> {
+        if self.levels.len() == level {
+            self.levels.push(RunStore::new()?);
         }
-        Ok(RunWriter { runs: self, chunks: 0 })
+        let SortMemory { run_bytes, chunk_bytes } = self.memory;
+        let most = (run_bytes / chunk_bytes.max(1)).max(LEAST_RUNS);
+        if self.levels[level].chunks.len() as u64 >= most {
+            let full = std::mem::replace(&mut self.levels[level], RunStore::new()?);
+            let mut run = self.begin_at(level + 1)?;
+            merge(vec![full], chunk_bytes, &mut |rows, places| run.write(&rows, &places))?;
+            run.finish();
+        }
+        Ok(RunWriter { runs: &mut self.levels[level], chunks: 0 })
     }
 
     /// Gives the rows of all runs in order.
@@ -57,33 +74,40 @@ impl Runs {
     /// # Errors
     /// Database: the temporary file failed; what `take` says.
     pub(super) fn merged(self, take: TakeRows<'_>) -> Result<()> {
-        self.merge(&mut |rows, _| take(rows))
+        merge(self.levels, self.memory.chunk_bytes, &mut |rows, _| take(rows))
     }
+}
 
-    fn merge(mut self, take: &mut dyn FnMut(RecordBatch, Vec<RowPlace>) -> Result<()>) -> Result<()> {
-        let runs = self.chunks.iter().zip(0..).map(|(chunks, run)| RunReader::new(run, *chunks));
-        let mut runs = runs.collect::<Vec<_>>();
-        let mut heads = BinaryHeap::new();
-        for (nth, run) in runs.iter_mut().enumerate() {
-            heads.extend(run.next_place(&mut *self.store)?.map(|place| Reverse((place, nth))));
+fn merge(
+    mut stores: Vec<RunStore>,
+    chunk_bytes: u64,
+    take: &mut dyn FnMut(RecordBatch, Vec<RowPlace>) -> Result<()>,
+) -> Result<()> {
+    let (mut runs, mut heads) = (Vec::new(), BinaryHeap::new());
+    for (at, store) in stores.iter_mut().enumerate() {
+        for (chunks, run) in store.chunks.iter().zip(0..) {
+            let mut reader = RunReader::new(at, run, *chunks);
+            heads.extend(reader.next_place(&mut *store.store)?.map(|place| Reverse((place, runs.len()))));
+            runs.push(reader);
         }
-        let (mut picked, mut places) = (PickedRows::default(), Vec::new());
-        while let Some(Reverse((place, nth))) = heads.pop() {
-            if picked.bytes >= self.memory.chunk_bytes {
-                take(picked.finish()?, std::mem::take(&mut places))?;
-            }
-            let (batch, number, row) = runs[nth].row(&mut *self.store)?;
-            picked.add(batch, number, row);
-            places.push(place);
-            heads.extend(runs[nth].next_place(&mut *self.store)?.map(|place| Reverse((place, nth))));
-        }
-        if places.is_empty() { Ok(()) } else { take(picked.finish()?, places) }
     }
+    let (mut picked, mut places) = (PickedRows::default(), Vec::new());
+    while let Some(Reverse((place, nth))) = heads.pop() {
+        if picked.bytes >= chunk_bytes {
+            take(picked.finish()?, std::mem::take(&mut places))?;
+        }
+        let store = &mut *stores[runs[nth].store].store;
+        let (batch, number, row) = runs[nth].row(store)?;
+        picked.add(batch, number, row);
+        places.push(place);
+        heads.extend(runs[nth].next_place(store)?.map(|place| Reverse((place, nth))));
+    }
+    if places.is_empty() { Ok(()) } else { take(picked.finish()?, places) }
 }
 
 /// Writes one run.
 pub(super) struct RunWriter<'r> {
-    runs: &'r mut Runs,
+    runs: &'r mut RunStore,
     chunks: u32,
 }
 
@@ -93,10 +117,8 @@ impl RunWriter<'_> {
     /// # Errors
     /// Database: the temporary file failed.
     pub(super) fn write(&mut self, rows: &RecordBatch, places: &[RowPlace]) -> Result<()> {
-        let of_places: Vec<u8> = places.iter().fold(Vec::new(), |mut bytes, place| {
-            place.write(&mut bytes);
-            bytes
-        });
+        let mut of_places = Vec::new();
+        places.iter().for_each(|place| place.write(&mut of_places));
         let run = u32::try_from(self.runs.chunks.len()).unwrap_or(u32::MAX);
         self.runs.store.put(chunk_key(run, self.chunks, 0), &of_places)?;
         self.runs.store.put(chunk_key(run, self.chunks, 1), &stored(rows)?)?;
@@ -105,14 +127,14 @@ impl RunWriter<'_> {
     }
 
     /// The run is whole.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) {
         self.runs.chunks.push(self.chunks);
-        Ok(())
     }
 }
 
 /// Reads one run.
 struct RunReader {
+    store: usize,
     run: u32,
     chunks: u32,
     /// The chunk whose rows come next, and how many of them came.
@@ -124,8 +146,8 @@ struct RunReader {
 }
 
 impl RunReader {
-    fn new(run: u32, chunks: u32) -> Self {
-        Self { run, chunks, chunk: 0, rows: 0, places: VecDeque::new(), batch: None }
+    fn new(store: usize, run: u32, chunks: u32) -> Self {
+        Self { store, run, chunks, chunk: 0, rows: 0, places: VecDeque::new(), batch: None }
     }
 
     /// Where the next row stands; nothing at the end.
@@ -143,8 +165,8 @@ impl RunReader {
         Ok(self.places.front().cloned())
     }
 
-    /// The row that stands there: a batch, its number among all of the store, and the row of it.
-    fn row(&mut self, store: &mut dyn KeyStore) -> Result<(&RecordBatch, usize, usize)> {
+    /// The row that stands there: a batch, its number among all batches, and the row of it.
+    fn row(&mut self, store: &mut dyn KeyStore) -> Result<(&RecordBatch, BatchNumber, usize)> {
         let batch = match self.batch.take() {
             Some(batch) => batch,
             None => read(&store.get(chunk_key(self.run, self.chunk, 1))?.unwrap_or_default())?,
@@ -152,7 +174,7 @@ impl RunReader {
         let row = self.rows;
         self.rows += 1;
         self.places.pop_front();
-        let number = self.run as usize | (self.chunk as usize) << 32;
+        let number = (self.store, self.run, self.chunk);
         Ok((self.batch.insert(batch), number, row))
     }
 }

@@ -74,6 +74,30 @@ fn a_secret_in_a_file_is_private() {
 }
 
 #[test]
+fn lines_to_add_can_be_copied_and_masked_bundles_are_left_alone() {
+    let world = World::new();
+    let bundle = world.bundle().display().to_string();
+    let (_, policy) = called(&world, None, &["--init", &bundle]);
+    let (_, after) = policy.split_once("[tables").unwrap();
+    let (section, _) = after.split_once('\n').unwrap();
+    let mut policy = format!("version = 1\n[tables{section}\n");
+    std::fs::write(world.path("policy.toml"), &policy).unwrap();
+    // Originals and masked bundles in one folder.
+    let args = ["out", "--policy", "policy.toml", "--out", "out"];
+    let (code, said) = called(&world, Some(SECRET), &args);
+    assert!(code != 0 && said.contains("add these lines"), "{said}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with('"')).collect();
+    assert!(lines.len() > 1 && lines.iter().all(|line| line.contains(" = ")), "{said}");
+    policy.extend(lines.iter().map(|line| format!("{line}\n")));
+    std::fs::write(world.path("policy.toml"), &policy).unwrap();
+    for due in ["", "is masked already, and is left as it is"] {
+        let (code, said) = called(&world, Some(SECRET), &args);
+        assert!(code == 0 && said.contains(due), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(world.path("out")).unwrap().count(), 2);
+}
+
+#[test]
 fn what_is_typed_wrongly_is_refused() {
     let world = World::new();
     let bundle = world.bundle().display().to_string();

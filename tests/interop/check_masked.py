@@ -5,7 +5,7 @@
 
 Makes the documents in FOLDER, which is new, runs the demo on them, masks its bundles by the policy that `mask --init`
 proposes, unpacks them, and opens each file: pdftotext, python-docx, openpyxl, python-pptx, Pillow, unzip, email.parser,
-lxml, csv and json. Each says that it is masked, none has anything of its original, and sizes are those of the originals.
+lxml, olefile, csv and json. Each says that it is masked, none has anything of its original, and sizes are those of the originals.
 Then the masked bundles are replayed into a new instance.
 """
 
@@ -23,6 +23,7 @@ import zipfile
 import docx
 import lxml.etree
 import lxml.html
+import olefile
 import openpyxl
 import pptx
 from PIL import Image
@@ -73,6 +74,7 @@ def documents(folder):
         write("html", f"<html><body>{text}</body></html>".encode())
         write("rtf", f"{{\\rtf1 {text}}}".encode())
         write("eml", f"From: joan@clinic.example\r\nSubject: {PRIVATE}\r\n\r\n{text}\r\n".encode())
+        write("msg", olefile.MAGIC + text.encode())
         write("unknown", text.encode())
 
 
@@ -106,6 +108,15 @@ def text_of_mail(path):
     return message.get_content()
 
 
+def text_of_message(path):
+    with olefile.OleFileIO(path, raise_defects=olefile.DEFECT_POTENTIAL) as message:
+        assert not message.parsing_issues, message.parsing_issues
+        texts = {name: message.openstream(f"__substg1.0_{name}001F").read().decode("utf-16-le") for name in ["001A", "0037", "1000"]}
+        assert texts["001A"] == "IPM.Note" and texts["0037"] == "masked", texts
+        assert message.openstream("__properties_version1.0").read()[32:36] == b"\x1f\x00\x1a\x00"
+        return texts["1000"]
+
+
 def text_of_rtf(path):
     text = path.read_text()
     assert text.count("{") == text.count("}") and text.startswith("{\\rtf1")
@@ -130,6 +141,7 @@ OPEN = {
     "html": lambda path: lxml.html.fromstring(path.read_text()).text_content(),
     "rtf": text_of_rtf,
     "eml": text_of_mail,
+    "msg": text_of_message,
     "bin": pathlib.Path.read_text,
 }
 

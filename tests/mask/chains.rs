@@ -131,6 +131,24 @@ pub fn a_missing_predecessor_is_a_gap_for_everybody() {
     assert_eq!(chain.code, 5, "{chain:?}");
 }
 
+pub fn what_would_be_masked_otherwise_than_before_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let originals = weeks(&folder.path().join("in"), 2);
+    let out = folder.path().join("masked");
+    let second = paths_of(&masked(&[&originals[1]], OF_MADE, &out).unwrap());
+    // The same again is the one that stands there.
+    assert!(masked(&[&originals[1]], OF_MADE, &out).unwrap()[0].published.adopted());
+    let by_another = masked(&[&originals[1]], &format!("{OF_MADE}# another text\n"), &out).unwrap_err();
+    assert!(by_another.to_string().contains("by another policy"), "{by_another}");
+    let both = [originals[0].as_path(), &originals[1]];
+    let behind_others = masked(&both, OF_MADE, &out).unwrap_err();
+    assert!(behind_others.to_string().contains("other masked bundles"), "{behind_others}");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1, "nothing was written");
+    // What is said to be done works.
+    std::fs::remove_dir_all(&second[0]).unwrap();
+    assert_eq!(masked(&both, OF_MADE, &out).unwrap().len(), 2);
+}
+
 pub fn a_column_keeps_its_mask_within_a_chain() {
     let world = World::bare();
     let originals = weeks(&world.path("in"), 2);

@@ -1,17 +1,23 @@
 //! Masked bundles: what is left in them of their originals, and what reads them.
 
+mod attacks;
 mod bundles;
-mod chains;
-mod keys;
+pub mod chains;
+pub mod keys;
 mod policies;
 mod proof;
-mod rich;
+pub mod rich;
 
 use crate::List;
 
 type Case = fn();
 
 const CASES: &[(&str, Case)] = list![Case:
+    attacks {
+        attack_the_masking_secret_is_in_no_output_and_no_file,
+        attack_a_column_that_no_rule_names_is_not_kept,
+        attack_the_order_of_rows_does_not_tell_their_keys,
+    }
     bundles {
         rule_29_nothing_of_the_masked_columns_is_left,
         what_is_null_or_empty_stays_so_and_sizes_follow,
@@ -25,6 +31,7 @@ const CASES: &[(&str, Case)] = list![Case:
         rule_29_masked_and_unmasked_rows_never_meet,
         eight_weeks_masked_one_by_one_are_the_masked_compaction,
         a_missing_predecessor_is_a_gap_for_everybody,
+        what_would_be_masked_otherwise_than_before_is_told,
         a_column_keeps_its_mask_within_a_chain,
     }
     keys {

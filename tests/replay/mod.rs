@@ -10,6 +10,7 @@ mod commit_group;
 mod compact;
 pub mod cut;
 mod existing;
+mod masked;
 mod model;
 mod order;
 mod own;
@@ -44,6 +45,7 @@ const ON_BOTH: &[(&str, Case)] = list![Case:
         a_changed_bundle_is_refused_before_anything_is_written,
         another_database_of_the_instance_can_be_the_target,
     }
+    masked { rule_29_masked_weeks_are_replayed_as_others_are_and_never_meet_them }
     model { rule_14_whatever_the_order_the_latest_stands }
     order {
         bundles_are_applied_by_their_links_and_not_by_windows,

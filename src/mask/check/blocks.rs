@@ -2,7 +2,7 @@
 
 use super::filter::{BLOCK_BYTES, Block, BlockFilter, hash_of, is_telling};
 use super::finding::{MaskCheck, MaskFinding, MaskProof};
-use super::rows::Pair;
+use super::pair::Pair;
 use super::values::{self, ValuePlace};
 use crate::bundle::MaskedTable;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Masked keys and paths: whether they are what the secret makes of their originals, and one to one.
 
-use super::rows::Pair;
+use super::pair::Pair;
 use crate::bundle::{FileRole, MaskedTable, TableInfo};
 use crate::convert::BatchRows;
 use crate::error::{Error, Result};

@@ -10,6 +10,7 @@ mod cells;
 mod filter;
 mod finding;
 mod keys;
+mod pair;
 mod proof;
 mod rows;
 mod values;

@@ -3,6 +3,7 @@
 use super::cells::{decides_nulls, may_be_equal};
 use super::finding::{MaskCheck, MaskFinding, MaskProof};
 use super::keys::{KeyRelation, PlaceMasks};
+use super::pair::Pair;
 use crate::bundle::{Bundle, FileInfo, FileRole, MaskedTable, TableInfo};
 use crate::convert::BatchRows;
 use crate::error::{Error, Result};
@@ -14,9 +15,6 @@ use crate::monitor::{Event, Monitor};
 use crate::rows::{PartColumns, PartRows, RowSorter, SortMemory, TableRows};
 use arrow::array::RecordBatch;
 use std::collections::VecDeque;
-
-/// The masked table, and its original.
-pub(super) type Pair<'b> = ((&'b Bundle, &'b TableInfo), (&'b Bundle, &'b TableInfo));
 
 /// Goes through the rows of a table one by one.
 struct RowCursor<'b> {

@@ -20,6 +20,7 @@ pub(in crate::mask) enum FileType {
     Xml,
     Json,
     Eml,
+    Msg,
 }
 
 /// Bytes at the beginning of a file that say its type.
@@ -31,6 +32,8 @@ enum Magic {
     Is(FileType),
     /// An archive, which many documents are.
     Zip,
+    /// A compound file, which messages and older documents are.
+    Compound,
     /// Markup, which is XML or HTML.
     Markup,
     /// A type that has no placeholder.
@@ -49,13 +52,13 @@ const MAGICS: [(&[u8], Magic); 15] = [
     (b"<?xml", Magic::Markup),
     (b"<!DOCTYPE", Magic::Markup),
     (b"<html", Magic::Markup),
-    (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Magic::Other),
+    (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Magic::Compound),
     (b"7z\xBC\xAF\x27\x1C", Magic::Other),
     (b"Rar!\x1A\x07", Magic::Other),
     (b"\x1F\x8B", Magic::Other),
 ];
 
-const EXTENSIONS: [(&str, FileType); 21] = [
+const EXTENSIONS: [(&str, FileType); 22] = [
     ("pdf", FileType::Pdf),
     ("docx", FileType::Docx),
     ("xlsx", FileType::Xlsx),
@@ -77,10 +80,11 @@ const EXTENSIONS: [(&str, FileType); 21] = [
     ("xml", FileType::Xml),
     ("json", FileType::Json),
     ("eml", FileType::Eml),
+    ("msg", FileType::Msg),
 ];
 
 /// All types.
-pub(super) const ALL: [FileType; 17] = {
+pub(super) const ALL: [FileType; 18] = {
     use FileType as F;
     [
         F::Pdf,
@@ -100,6 +104,7 @@ pub(super) const ALL: [FileType; 17] = {
         F::Xml,
         F::Json,
         F::Eml,
+        F::Msg,
     ]
 };
 
@@ -116,7 +121,7 @@ pub(in crate::mask) fn file_type(name: Option<&str>, head: &[u8]) -> Option<File
         (None, Some(Magic::Zip)) => Some(FileType::Zip),
         (None, Some(Magic::Markup)) => Some(FileType::Xml),
         (Some(one), Some(magic)) => fits(one, magic).then_some(one),
-        (None, Some(Magic::Other)) => None,
+        (None, Some(Magic::Compound | Magic::Other)) => None,
     }
 }
 
@@ -128,6 +133,7 @@ fn fits(by_name: FileType, magic: Magic) -> bool {
             matches!(by_name, F::Docx | F::Xlsx | F::Pptx | F::Odt | F::Zip)
         }
         Magic::Markup => matches!(by_name, FileType::Html | FileType::Xml | FileType::Txt),
+        Magic::Compound => by_name == FileType::Msg,
         Magic::Other => false,
     }
 }
@@ -147,7 +153,9 @@ mod tests {
             (Some("a.pdf"), b"\x89PNG\r\n\x1A\n", None),
             (Some("a.docx"), b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", None),
             (Some("a.html"), b"<?xml version", Some(FileType::Html)),
-            (Some("a.msg"), b"", None),
+            (Some("a.msg"), b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Some(FileType::Msg)),
+            (Some("a.doc"), b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", None),
+            (Some("a.unknown"), b"", None),
             (None, b"MZ", None),
         ] {
             assert_eq!(file_type(name, head), due, "{name:?}");

@@ -2,7 +2,7 @@
 
 use super::detect::{ALL, FileType};
 use super::segments::Placeholder;
-use super::{documents, images, zip};
+use super::{documents, images, msg, zip};
 use std::collections::BTreeSet;
 
 /// A file of a type and of so many bytes; of a few hundred more, where so few make none.
@@ -25,6 +25,7 @@ pub(in crate::mask) fn placeholder(file_type: FileType, bytes: u64) -> Placehold
         FileType::Xml => documents::xml(bytes),
         FileType::Json => documents::json(bytes),
         FileType::Eml => documents::eml(bytes),
+        FileType::Msg => msg::msg(bytes),
     }
 }
 

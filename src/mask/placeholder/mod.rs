@@ -6,6 +6,7 @@ mod detect;
 mod documents;
 mod images;
 mod make;
+mod msg;
 mod segments;
 mod zip;
 
