@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the Debian package: packaging/deb.sh BINARY PAGES OUT
 #   BINARY: the program that goes into it
-#   PAGES: the folder of man pages and completions, as `BLOBDELTA_PAGES=PAGES cargo test --test cli -- man` writes it
+#   PAGES: the folder of man pages and completions, as `BLOBDELTA_PAGES=PAGES cargo test --test cli -- man::` writes it
 #   OUT: the folder for the package
 # It needs dpkg-dev, and nothing of Rust.
 set -euo pipefail
