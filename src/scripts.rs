@@ -134,7 +134,7 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 44,
+        version: 45,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),
