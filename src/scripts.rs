@@ -95,8 +95,8 @@ pub fn batches(text: &str) -> Vec<Batch<'_>> {
 pub const SQLITE_DEPLOY: [Script; 2] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 17,
-        since: 17,
+        version: 18,
+        since: 18,
         is_engine: true,
         text: include_str!("../sql/sqlite/03_BlobDeltaJobs_Schema.sql"),
     },
@@ -113,28 +113,28 @@ pub const SQLITE_DEPLOY: [Script; 2] = [
 pub const SQLSERVER_DEPLOY: [Script; 8] = [
     Script {
         name: "03_BlobDeltaJobs_Schema.sql",
-        version: 20,
-        since: 20,
+        version: 21,
+        since: 21,
         is_engine: true,
         text: include_str!("../sql/sqlserver/03_BlobDeltaJobs_Schema.sql"),
     },
     Script {
         name: "04_BlobDeltaJobs_Seed_Config.sql",
-        version: 26,
+        version: 27,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/04_BlobDeltaJobs_Seed_Config.sql"),
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 32,
+        version: 33,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 45,
+        version: 46,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),

@@ -50,6 +50,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaTableConfig (
     ParentPathColumn        TEXT NULL DEFAULT 'parent_path_locator',
     SafetyBufferMinutes     INTEGER NOT NULL DEFAULT 240 CHECK (SafetyBufferMinutes BETWEEN 0 AND 525600),
     InitialBaseline         TEXT NULL CHECK (length(InitialBaseline) = 27),
+    -- The most that one window takes: '30 days' or '1000000 rows'.
+    MaxWindow               TEXT NULL,
     ModifiedOnIsUtc         INTEGER NOT NULL DEFAULT 1,
     ExcludedStreamId        BLOB NULL CHECK (length(ExcludedStreamId) = 16),
     IsActive                INTEGER NOT NULL DEFAULT 1,
@@ -97,7 +99,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaBusinessUnitWatermark (
     PRIMARY KEY (TableName, BusinessUnitId)
 );
 
--- Who resumes a run is its next attempt, and the one before it writes nothing more (rule 8).
+-- WindowFrom and WindowUntil: --from and --until. ContinuesRunId: the run whose windows MaxWindow had cut, and that this one
+-- goes on from. Who resumes a run is its next attempt, and the one before it writes nothing more (rule 8).
 -- OutFolder to BundleForm: what the run was told of its bundle (rule 18), all NULL where it was told nothing;
 -- SignedBy is the fingerprint of a key, EncryptedTo the recipients of age, in order. Never a secret.
 CREATE TABLE IF NOT EXISTS BlobDeltaRun (
@@ -114,6 +117,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRun (
     BatchSize         INTEGER NOT NULL,
     MaxDOP            INTEGER NOT NULL,
     WindowFrom        TEXT NULL,
+    WindowUntil       TEXT NULL,
+    ContinuesRunId    BLOB NULL,
     Attempt           INTEGER NOT NULL DEFAULT 1,
     OutFolder         TEXT NULL,
     ShipTo            TEXT NULL,
@@ -129,7 +134,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaKeyType (
     KeyType   TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- The part of a run for one table.
+-- The part of a run for one table. WindowGoal: where the window would have ended that MaxWindow cut; the window's end, if it
+-- cut none. OneStampRows: how many rows the one stamp has that makes the window larger than MaxWindow.
 CREATE TABLE IF NOT EXISTS BlobDeltaRunTable (
     RunId           BLOB NOT NULL REFERENCES BlobDeltaRun (RunId),
     TableName       TEXT COLLATE NOCASE NOT NULL,
@@ -137,6 +143,8 @@ CREATE TABLE IF NOT EXISTS BlobDeltaRunTable (
     Status          TEXT NOT NULL,
     WindowStart     TEXT NULL,
     WindowEnd       TEXT NULL,
+    WindowGoal      TEXT NULL,
+    OneStampRows    INTEGER NULL,
     BufferMinutes   INTEGER NULL,
     DeletionsFrom   TEXT NULL,
     PreviousRunId   BLOB NULL,

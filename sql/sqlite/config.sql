@@ -5,7 +5,7 @@ SELECT TableName, SourceDb, SourceSchema, SourceTable, TargetDb, TargetSchema, T
     ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
     IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
     AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns, MetadataColumns, KeyType,
-    MetadataCreatedOnCol, OmitKnownContent, DeletedWhen
+    MetadataCreatedOnCol, OmitKnownContent, DeletedWhen, MaxWindow
 FROM BlobDeltaTableConfig ORDER BY TableName
 
 -- name: upsert
@@ -15,10 +15,10 @@ INSERT INTO BlobDeltaTableConfig (TableName, SourceDb, SourceSchema, SourceTable
   PathColumn, ParentPathColumn, SafetyBufferMinutes, InitialBaseline, ModifiedOnIsUtc, ExcludedStreamId, IsActive,
   IncludeDeletions, RequireBundle, AcceptedAbsentPercent, AcceptedOrphanPercent, MetadataFilter,
   AcceptedLeftPercent, AcceptedStandingPercent, SchemaDrift, ExcludedColumns, MetadataColumns, KeyType,
-  MetadataCreatedOnCol, OmitKnownContent, DeletedWhen)
+  MetadataCreatedOnCol, OmitKnownContent, DeletedWhen, MaxWindow)
 VALUES (:name, :sd, :ss, :st, :td, :ts, :tt, :md, :ms, :mt, :id, :modified, :unit, :ud, :us, :ut, :uid, :key,
   :path, :parent, :buffer, :baseline, :utc, :excluded, :active, :deletions, :bundle, :absent, :orphan, :filter,
-  :left, :standing, :drift, :without, :meta, :keys, :created, :omit, :flag)
+  :left, :standing, :drift, :without, :meta, :keys, :created, :omit, :flag, :most)
 ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, SourceTable = :st, TargetDb = :td,
   TargetSchema = :ts, TargetTable = :tt, MetadataDb = :md, MetadataSchema = :ms, MetadataTable = :mt,
   MetadataIdColumn = :id, MetadataModifiedOnCol = :modified, MetadataBusinessUnitCol = :unit, BusinessUnitDb = :ud,
@@ -28,7 +28,7 @@ ON CONFLICT (TableName) DO UPDATE SET SourceDb = :sd, SourceSchema = :ss, Source
   RequireBundle = :bundle, AcceptedAbsentPercent = :absent, AcceptedOrphanPercent = :orphan,
   MetadataFilter = :filter, AcceptedLeftPercent = :left, AcceptedStandingPercent = :standing,
   SchemaDrift = :drift, ExcludedColumns = :without, MetadataColumns = :meta, KeyType = :keys,
-  MetadataCreatedOnCol = :created, OmitKnownContent = :omit, DeletedWhen = :flag
+  MetadataCreatedOnCol = :created, OmitKnownContent = :omit, DeletedWhen = :flag, MaxWindow = :most
 
 -- name: create_slice
 CREATE TABLE {Schema}.{Name} (

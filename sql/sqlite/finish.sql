@@ -36,7 +36,11 @@ SELECT
 FROM {TargetTable} AS t;
 
 -- name: move_watermark
-UPDATE BlobDeltaHighWatermark SET LastRunId = ?2, LastRunCompletedAt = ?3, IsInitialFullLoadDone = 1,
+-- The first load is done where no part of it is left.
+UPDATE BlobDeltaHighWatermark SET LastRunId = ?2, LastRunCompletedAt = ?3,
+    IsInitialFullLoadDone = max(IsInitialFullLoadDone, EXISTS (
+        SELECT 1 FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
+        WHERE t.RunId = ?2 AND t.TableName = ?1 AND t.WindowEnd >= t.WindowGoal AND r.WindowUntil IS NULL)),
     LastHighWaterModifiedOn = max(?4, coalesce(LastHighWaterModifiedOn, ?4)) WHERE TableName = ?1
 
 -- name: away_units

@@ -4,7 +4,7 @@ WHERE TableName = ?1 AND {ToKey(}stream_id{)ToKey} > coalesce({ToKey(}?2{)ToKey}
 
 -- name: table_report
 SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
-    t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt
+    t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt, coalesce(t.WindowGoal, t.WindowEnd)
 FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
 WHERE t.RunId = ?1 AND t.TableName = ?2 AND t.Status = 'Completed'
 

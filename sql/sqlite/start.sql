@@ -5,16 +5,8 @@ WHERE r.RunId = ?1
    OR EXISTS (SELECT 1 FROM BlobDeltaBundle AS b WHERE b.RunId = r.RunId)
 ORDER BY r.RunStartedAt DESC LIMIT 1
 
--- name: unit_watermark
-SELECT LastHighWaterModifiedOn FROM BlobDeltaBusinessUnitWatermark
-WHERE TableName = ?1 AND BusinessUnitId = ?2
-
--- name: previous_run
-SELECT t.RunId FROM BlobDeltaRunTable AS t INNER JOIN BlobDeltaRun AS r ON r.RunId = t.RunId
-WHERE t.TableName = ?1 AND t.Scope = ?2 AND t.Status = 'Completed' ORDER BY r.RunStartedAt DESC, t.RunId DESC LIMIT 1
-
 -- name: held_back
--- Rule 4: the keys that are stamped between the window's end and the run's start, deleted by DeletedWhen or not.
+-- Rule 4: the keys that are stamped between the end of what the run may take and the run's start, deleted by DeletedWhen or not.
 INSERT OR IGNORE INTO BlobDeltaHeldBackKey (RunId, TableName, stream_id)
 SELECT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
 FROM {MetadataTable} AS m
@@ -31,7 +23,7 @@ UPDATE {Schema}.BlobDeltaSlice SET TableName = ?2, RunId = ?3, RunStartedAt = ?4
 
 -- name: begin_table
 UPDATE BlobDeltaRunTable SET Status = 'Running', WindowStart = ?3, WindowEnd = ?4, BufferMinutes = ?5,
-    DeletionsFrom = ?6, PreviousRunId = ?7, WatermarkBefore = ?8, RootsSeq = 0, ChildrenSeq = 0,
+    DeletionsFrom = ?6, PreviousRunId = ?7, WatermarkBefore = ?8, WindowGoal = ?9, OneStampRows = ?10, RootsSeq = 0, ChildrenSeq = 0,
     QueuedKeys = NULL WHERE RunId = ?1 AND TableName = ?2
 
 -- name: next_in_queue

@@ -1,4 +1,4 @@
--- 03: the job database BlobDeltaJobs. Version 20.
+-- 03: the job database BlobDeltaJobs. Version 21.
 --
 -- Its tables; below them its clock, its errors, and what holds the configuration of a table against the catalog.
 -- Can be run again at any time, by the program or by
@@ -32,14 +32,14 @@ IF OBJECT_ID(N'dbo.BlobDeltaSchemaVersion', N'U') IS NULL
 GO
 -- Nothing was released before this version, so there is no way from one to it. NOEXEC keeps a client that goes on after an
 -- error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 20)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version < 21)
 BEGIN
     RAISERROR (N'This job database is from before the first release, and is not upgraded. Give it another name, and deploy anew.', 16, 1);
     SET NOEXEC ON;
 END;
 GO
 -- A newer version is refused.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 20)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version > 21)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 03_BlobDeltaJobs_Schema.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -119,6 +119,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaTableConfig', N'U') IS NULL
             CONSTRAINT DF_BlobDeltaTableConfig_SafetyBufferMinutes DEFAULT 240
             CONSTRAINT CK_BlobDeltaTableConfig_SafetyBufferMinutes CHECK (SafetyBufferMinutes BETWEEN 0 AND 525600),
         InitialBaseline         datetime2(7) NULL,
+        -- The most that one window takes: N'30 days' or N'1000000 rows'.
+        MaxWindow               nvarchar(40) NULL,
         ModifiedOnIsUtc         bit NOT NULL
             CONSTRAINT DF_BlobDeltaTableConfig_ModifiedOnIsUtc DEFAULT 1,
         ExcludedStreamId        uniqueidentifier NULL,
@@ -198,7 +200,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaBusinessUnitWatermark', N'U') IS NULL
         CONSTRAINT PK_BlobDeltaBusinessUnitWatermark PRIMARY KEY (TableName, BusinessUnitId)
     );
 GO
--- OutFolder to BundleForm: what a run was told of its bundle (rule 18), all NULL where it was told nothing: SignedBy is the
+-- WindowFrom, WindowUntil: --from and --until. ContinuesRunId: the run whose windows MaxWindow had cut, and that this one goes on
+-- from. OutFolder to BundleForm: what a run was told of its bundle (rule 18), all NULL where it was told nothing: SignedBy is the
 -- fingerprint of a key, EncryptedTo the recipients of age, in order. Never a secret. Who resumes a run is its next attempt,
 -- and the one before it writes nothing more (rule 8).
 IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
@@ -216,6 +219,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaRun', N'U') IS NULL
         BatchSize         int NOT NULL,
         MaxDOP            int NOT NULL,
         WindowFrom        datetime2(7) NULL,
+        WindowUntil       datetime2(7) NULL,
+        ContinuesRunId    uniqueidentifier NULL,
         OutFolder         nvarchar(2000) NULL,
         ShipTo            nvarchar(2000) NULL,
         SignedBy          nvarchar(200) NULL,
@@ -233,7 +238,9 @@ BEGIN
 END;
 GO
 -- The part of a run for one table. Counts is a JSON object, NewBusinessUnits a JSON array.
--- LagOnly says that nobody could look for open transactions (rule 2).
+-- LagOnly says that nobody could look for open transactions (rule 2). WindowGoal: where the window would have ended that
+-- MaxWindow cut; the window's end, if it cut none. OneStampRows: how many rows the one stamp has that makes the window larger
+-- than MaxWindow.
 -- Of which type the keys of a table are. What its runs recorded goes by their ids, so this stays when the table is removed.
 IF OBJECT_ID(N'dbo.BlobDeltaKeyType', N'U') IS NULL
     CREATE TABLE dbo.BlobDeltaKeyType (
@@ -249,6 +256,8 @@ IF OBJECT_ID(N'dbo.BlobDeltaRunTable', N'U') IS NULL
         Status                 nvarchar(20) NOT NULL,
         WindowStart            datetime2(7) NULL,
         WindowEnd              datetime2(7) NULL,
+        WindowGoal             datetime2(7) NULL,
+        OneStampRows           bigint NULL,
         BufferMinutes          int NULL,
         DeletionsFrom          datetime2(7) NULL,
         PreviousRunId          uniqueidentifier NULL,
@@ -1669,10 +1678,10 @@ BEGIN
     SET @SafetyBufferMinutes = (SELECT SafetyBufferMinutes FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 20, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 20;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 21, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'03_BlobDeltaJobs_Schema.sql' AND Version <= 21;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'03_BlobDeltaJobs_Schema.sql', 20
+SELECT N'03_BlobDeltaJobs_Schema.sql', 21
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'03_BlobDeltaJobs_Schema.sql');
 GO
 SET NOEXEC OFF;

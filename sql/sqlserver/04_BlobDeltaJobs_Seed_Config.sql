@@ -1,4 +1,4 @@
--- 04: the two tables of the design documents, and the scripts of a run. Version 26.
+-- 04: the two tables of the design documents, and the scripts of a run. Version 27.
 --
 -- The shared templates of the steps and queues; below them the engine's own scripts, and what fills and executes both.
 -- Can be run again at any time: what is missing is added, what an operator changed is left alone; grants are kept.
@@ -38,7 +38,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 26)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version > 27)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 04_BlobDeltaJobs_Seed_Config.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -860,8 +860,47 @@ BEGIN
         )
     GROUP BY t.stream_id
     OPTION (RECOMPILE, MAXDOP {MaxDOP});');
+    INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'CutWindow', 0, 0, N'
+    -- Rule 1: where MaxWindow ends a window. @WindowStart: where no run before has been. @Step 1: after @BatchSize days; 2: after
+    -- @BatchSize rows, of which those of one stamp are never parted. @Json: the end as text; NULL where nothing is cut. @Rows: how
+    -- many rows the one stamp has that alone is more.
+    DECLARE @First datetime2(7), @Behind datetime2(7), @End datetime2(7), @Goal datetime2(7) = @WindowEnd;
+    SELECT @Rows = NULL, @Json = NULL;
+    SELECT @First = (SELECT MIN({ModifiedOn}) FROM {MetadataTable} AS m WHERE {InWindow} AND {InScope})
+    OPTION (RECOMPILE, MAXDOP {MaxDOP});
+    IF @Step = 1 AND DATEDIFF(day, @First, @WindowEnd) >= @BatchSize
+        SET @End = DATEADD(day, @BatchSize, CASE WHEN {StampInDays} = 1 THEN CONVERT(datetime2(7), CONVERT(date, @First)) ELSE @First END);
+    IF @Step = 2 AND @First IS NOT NULL
+    BEGIN
+        SELECT @Behind = {ModifiedOn}
+        FROM {MetadataTable} AS m
+        WHERE {InWindow} AND {InScope}
+        ORDER BY {ModifiedOn} OFFSET @BatchSize ROWS FETCH NEXT 1 ROWS ONLY
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});
+        IF {StampInDays} = 1 SET @Behind = CONVERT(date, @Behind);
+        IF @Behind > @First SET @End = @Behind;
+        IF @Behind <= @First
+        BEGIN
+            IF {StampInDays} = 1
+                SET @End = DATEADD(day, 1, CONVERT(datetime2(7), CONVERT(date, @First)));
+            ELSE
+                SELECT @End = (SELECT MIN({ModifiedOn}) FROM {MetadataTable} AS m WHERE {InWindow} AND {InScope} AND {ModifiedOn} > @First)
+                OPTION (RECOMPILE, MAXDOP {MaxDOP});
+            IF @End < @WindowEnd SET @WindowEnd = @End;
+            SELECT @Rows = (SELECT COUNT(*) FROM {MetadataTable} AS m WHERE {InWindow} AND {InScope})
+            OPTION (RECOMPILE, MAXDOP {MaxDOP});
+        END;
+    END;
+    -- Behind the last row nothing is left to cut.
+    SELECT @WindowStart = @End, @WindowEnd = @Goal;
+    IF @End < @Goal
+        SELECT @Json = (
+            SELECT CASE WHEN COUNT(*) > 0 THEN CONVERT(nvarchar(27), @End, 126) END
+            FROM (SELECT TOP (1) m.{MetadataIdColumn} FROM {MetadataTable} AS m WHERE {InWindow} AND {InScope}) AS n
+        )
+        OPTION (RECOMPILE, MAXDOP {MaxDOP});');
     INSERT INTO #Own (ScriptName, IsOfTrees, IsOfUnits, ScriptText) VALUES (N'HeldBack', 0, 0, N'
-    -- Rule 4: the keys that are stamped between the end of the window and the start of the run, deleted by DeletedWhen or not.
+    -- Rule 4: the keys that are stamped between the end of what a run may take and its start, deleted by DeletedWhen or not.
     INSERT INTO dbo.BlobDeltaHeldBackKey (RunId, TableName, stream_id)
     SELECT DISTINCT @RunId, @TableName, {ToId(}m.{MetadataIdColumn}{)ToId}
     FROM {MetadataTable} AS m
@@ -1642,7 +1681,7 @@ BEGIN
         @InWindow nvarchar(max), @InBuffer nvarchar(max), @FromRunStart nvarchar(max), @BeforeRunStart nvarchar(max), @WithoutStamp nvarchar(max), @OfUnit nvarchar(max), @UnitId nvarchar(max),
         @Unit nvarchar(max), @InScope nvarchar(max), @InUnits nvarchar(max), @InScopeOrDeleted nvarchar(max), @IsDeleted nvarchar(max), @Filter nvarchar(max), @TargetColumns nvarchar(max), @SourceColumns nvarchar(max),
         @AncestorColumns nvarchar(max), @RowBytes nvarchar(max), @Dop nvarchar(max), @KeyType nvarchar(20), @ToKey nvarchar(200),
-        @EndOfToKey nvarchar(200), @ToId nvarchar(200), @EndOfToId nvarchar(200);
+        @EndOfToKey nvarchar(200), @ToId nvarchar(200), @EndOfToId nvarchar(200), @StampInDays nvarchar(10);
     UPDATE #Placeholder SET Value = REPLACE(Value, N'{', N'{}') WHERE CHARINDEX(N'{', Value) > 0;
     -- One that stands for nothing stays as it is, and is told below.
     SELECT
@@ -1665,6 +1704,7 @@ BEGIN
         @ModifiedOn = COALESCE(MAX(CASE WHEN Name = N'MetadataModifiedOnCol' THEN Value END), N'{MetadataModifiedOnCol}'),
         @Stamp = MAX(CASE WHEN Name = N'ModifiedOn' THEN Value END), @InWindow = MAX(CASE WHEN Name = N'InWindow' THEN Value END),
         @InBuffer = MAX(CASE WHEN Name = N'InBuffer' THEN Value END), @FromRunStart = MAX(CASE WHEN Name = N'FromRunStart' THEN Value END),
+        @StampInDays = MAX(CASE WHEN Name = N'StampInDays' THEN Value END),
         @BeforeRunStart = MAX(CASE WHEN Name = N'BeforeRunStart' THEN Value END), @WithoutStamp = MAX(CASE WHEN Name = N'WithoutStamp' THEN Value END),
         @OfUnit = COALESCE(MAX(CASE WHEN Name = N'MetadataBusinessUnitCol' THEN Value END), N'{MetadataBusinessUnitCol}'),
         @UnitId = COALESCE(MAX(CASE WHEN Name = N'BusinessUnitIdColumn' THEN Value END), N'{BusinessUnitIdColumn}'),
@@ -1711,8 +1751,8 @@ BEGIN
         N'{BusinessUnitTable}', @UnitTable), N'{SliceSchema}', @SliceSchema), N'{SourceHint}', @SourceHint), N'{KeyColumn}', @Key),
         N'{PathColumn}', @Path), N'{ParentPathColumn}', @ParentPathColumn), N'{ParentPath}', @ParentPath);
     UPDATE #Script SET ScriptText =
-        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
-        N'{ModifiedOn}', @Stamp), N'{InWindow}', @InWindow), N'{InBuffer}', @InBuffer), N'{FromRunStart}', @FromRunStart),
+        REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
+        N'{StampInDays}', @StampInDays), N'{ModifiedOn}', @Stamp), N'{InWindow}', @InWindow), N'{InBuffer}', @InBuffer), N'{FromRunStart}', @FromRunStart),
         N'{BeforeRunStart}', @BeforeRunStart), N'{WithoutStamp}', @WithoutStamp);
     UPDATE #Script SET ScriptText =
         REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(ScriptText,
@@ -1837,10 +1877,10 @@ BEGIN
         @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 26, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 26;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 27, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql' AND Version <= 27;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 26
+SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 27
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'04_BlobDeltaJobs_Seed_Config.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 05: the engine. Version 32.
+-- 05: the engine. Version 33.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 32)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 33)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -390,7 +390,11 @@ ALTER PROCEDURE dbo.usp_BlobDelta_StartRun
     @ShipTo nvarchar(2000) = NULL,
     @SignedBy nvarchar(200) = NULL,
     @EncryptedTo nvarchar(max) = NULL,
-    @BundleForm nvarchar(20) = NULL
+    @BundleForm nvarchar(20) = NULL,
+    -- Ends the windows, in each table's own clock. And the run whose windows MaxWindow cut, and that this one goes on from: it
+    -- takes the next windows of those tables alone.
+    @WindowUntil datetime2(7) = NULL,
+    @ContinuesRunId uniqueidentifier = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -416,6 +420,20 @@ BEGIN
     SELECT TableName FROM dbo.BlobDeltaTableConfig
     WHERE TableName = @TableName
         OR (@TableName IS NULL AND IsActive = 1 AND (@BusinessUnitId IS NULL OR MetadataBusinessUnitCol IS NOT NULL));
+    IF @ContinuesRunId IS NOT NULL
+    BEGIN
+        DELETE FROM #Chosen WHERE TableName NOT IN (
+            SELECT t.TableName
+            FROM dbo.BlobDeltaRunTable AS t
+            INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
+            INNER JOIN dbo.BlobDeltaHighWatermark AS h ON h.TableName = t.TableName
+            LEFT JOIN dbo.BlobDeltaBusinessUnitWatermark AS u ON u.TableName = t.TableName AND u.BusinessUnitId = r.BusinessUnitId
+            WHERE t.RunId = @ContinuesRunId AND t.Status = N'Completed' AND t.WindowEnd < t.WindowGoal
+                AND t.Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all')
+                AND CASE WHEN r.BusinessUnitId IS NULL THEN h.LastRunId ELSE u.LastRunId END = t.RunId
+        );
+        IF NOT EXISTS (SELECT 1 FROM #Chosen) THROW 51001, N'no table of this run has a window that goes on; start a new run', 1;
+    END;
     IF NOT EXISTS (SELECT 1 FROM #Chosen)
     BEGIN
         SET @Message = CASE
@@ -436,6 +454,17 @@ BEGIN
     BEGIN
         SET @Message = CONCAT(@Table, N': @WindowFrom ', CONVERT(nvarchar(27), @WindowFrom, 126), N' lies in the future, it is ',
             CONVERT(nvarchar(27), @Utc, 126), N'Z now; name the time from which on changes are to be taken once more');
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
+    END;
+    SET @Table = (
+        SELECT MIN(k.TableName) FROM #Chosen AS k
+        INNER JOIN dbo.BlobDeltaTableConfig AS c ON c.TableName = k.TableName
+        WHERE @WindowUntil > CASE WHEN c.ModifiedOnIsUtc = 1 THEN @Utc ELSE @Local END
+    );
+    IF @Table IS NOT NULL
+    BEGIN
+        SET @Message = CONCAT(@Table, N': @WindowUntil ', CONVERT(nvarchar(27), @WindowUntil, 126), N' lies in the future, it is ',
+            CONVERT(nvarchar(27), @Utc, 126), N'Z now; leave it out to take all that there is');
         EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
     END;
     EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
@@ -498,10 +527,10 @@ BEGIN
         BEGIN TRANSACTION;
         SET @RunId = COALESCE(@RunId, NEWID());
         INSERT INTO dbo.BlobDeltaRun (RunId, RunType, RequestedBy, RunStartedAt, RunStartedAtLocal, Status, TableName,
-            BusinessUnitId, BatchSize, MaxDOP, WindowFrom, OutFolder, ShipTo, SignedBy, EncryptedTo, BundleForm)
+            BusinessUnitId, BatchSize, MaxDOP, WindowFrom, WindowUntil, ContinuesRunId, OutFolder, ShipTo, SignedBy, EncryptedTo, BundleForm)
         VALUES (@RunId, CASE WHEN @TableName IS NULL THEN N'AllTables' ELSE N'SingleTable' END,
             COALESCE(@RequestedBy, ORIGINAL_LOGIN()), @Utc, @Local, N'Running', @TableName, @BusinessUnitId, @BatchSize, @MaxDOP, @WindowFrom,
-            @OutFolder, @ShipTo, @SignedBy, @EncryptedTo, @BundleForm);
+            @WindowUntil, @ContinuesRunId, @OutFolder, @ShipTo, @SignedBy, @EncryptedTo, @BundleForm);
         INSERT INTO dbo.BlobDeltaRunTable (RunId, TableName, Scope, Status)
         SELECT @RunId, TableName, COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all'), N'Waiting' FROM #Chosen;
         INSERT INTO dbo.BlobDeltaRunScript (RunId, TableName, ScriptName, SqlText)
@@ -556,7 +585,9 @@ GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ComputeWindow', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ComputeWindow AS RETURN 0');
 GO
 -- Rules 1, 2 and 15: the window of a table for a run that starts at @RunStart (in the table's clock), and what
--- it is computed from. @Blocked says why there can be none now.
+-- it is computed from. @Blocked says why there can be none now. @Fresh: where no run before has been; from there on rows count for
+-- MaxWindow, which cuts the window later. @Latest: where it could end at most. A run that @Continues one whose window MaxWindow had
+-- cut begins where that ended, and ends no later than that would have, so that all of them together take what one would.
 ALTER PROCEDURE dbo.usp_BlobDelta_ComputeWindow
     @TableName nvarchar(400),
     @BusinessUnitId uniqueidentifier,
@@ -569,28 +600,36 @@ ALTER PROCEDURE dbo.usp_BlobDelta_ComputeWindow
     @DeletionsFrom datetime2(7) = NULL OUTPUT,
     @Oldest datetime2(7) = NULL OUTPUT,
     @LagOnly bit = NULL OUTPUT,
-    @Blocked nvarchar(2000) = NULL OUTPUT
+    @Blocked nvarchar(2000) = NULL OUTPUT,
+    @WindowUntil datetime2(7) = NULL,
+    @Continues uniqueidentifier = NULL,
+    @Fresh datetime2(7) = NULL OUTPUT,
+    @Latest datetime2(7) = NULL OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
     SET XACT_ABORT ON;
     DECLARE @Buffer int, @Baseline datetime2(7), @IsUtc bit, @Session int, @Scope nvarchar(36), @InDays bit,
+        @Last uniqueidentifier, @End datetime2(7), @Goal datetime2(7), @Message nvarchar(2000),
         @Begin datetime2(7) = CONVERT(datetime2(7), '0001-01-01');
     SELECT @Buffer = SafetyBufferMinutes, @Baseline = InitialBaseline, @IsUtc = ModifiedOnIsUtc FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
     SELECT @Watermark = NULL, @PreviousRunId = NULL, @Blocked = NULL,
         @Scope = COALESCE(LOWER(CONVERT(nvarchar(36), @BusinessUnitId)), N'all');
     IF @BusinessUnitId IS NULL
-        SET @Watermark = (SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName);
+        SELECT @Watermark = LastHighWaterModifiedOn, @Last = LastRunId FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName;
     ELSE
-        SET @Watermark = (
-            SELECT LastHighWaterModifiedOn FROM dbo.BlobDeltaBusinessUnitWatermark
-            WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId
-        );
-    SELECT TOP (1) @PreviousRunId = t.RunId
-    FROM dbo.BlobDeltaRunTable AS t
-    INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
-    WHERE t.TableName = @TableName AND t.Scope = @Scope AND t.Status = N'Completed'
-    ORDER BY r.RunStartedAt DESC, t.RunId DESC;
+        SELECT @Watermark = LastHighWaterModifiedOn, @Last = LastRunId
+        FROM dbo.BlobDeltaBusinessUnitWatermark WHERE TableName = @TableName AND BusinessUnitId = @BusinessUnitId;
+    -- Two runs may have started at one moment of the clock: what moved the watermark last is the run before.
+    SELECT @PreviousRunId = RunId, @End = WindowEnd, @Goal = WindowGoal
+    FROM dbo.BlobDeltaRunTable
+    WHERE RunId = @Last AND TableName = @TableName AND Scope = @Scope AND Status = N'Completed';
+    IF @Continues IS NOT NULL AND (@PreviousRunId IS NULL OR @PreviousRunId <> @Continues OR @Goal IS NULL)
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': this run goes on where run ', LOWER(CONVERT(nvarchar(36), @Continues)), N' ended, and ',
+            COALESCE(N'run ' + LOWER(CONVERT(nvarchar(36), @Last)), N'nobody'), N' was there last; nothing was written, start a new run');
+        EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
+    END;
     EXEC dbo.usp_BlobDelta_OldestTransaction @TableName, @Oldest OUTPUT, @Session OUTPUT, @LagOnly OUTPUT;
     SET @WindowEnd = DATEADD(minute, -@Buffer, @RunStart);
     EXEC dbo.usp_BlobDelta_IsStampedInDays @TableName, @InDays OUTPUT;
@@ -607,14 +646,72 @@ BEGIN
         WHEN @Watermark < CONVERT(datetime2(7), '0003-01-01') THEN @Begin
         ELSE DATEADD(minute, -@Buffer, @Watermark)
     END;
-    IF @WindowFrom < @WindowStart SET @WindowStart = @WindowFrom;
-    IF @InDays = 1 SELECT @WindowStart = CONVERT(date, @WindowStart), @WindowEnd = CONVERT(date, @WindowEnd);
+    SET @Fresh = COALESCE(@Watermark, @WindowStart);
+    IF @WindowFrom < @WindowStart SELECT @WindowStart = @WindowFrom, @Fresh = @WindowFrom;
+    IF @Continues IS NOT NULL SELECT @WindowStart = @End, @Fresh = @End;
+    IF @InDays = 1
+        SELECT @WindowStart = CONVERT(date, @WindowStart), @WindowEnd = CONVERT(date, @WindowEnd), @Fresh = CONVERT(date, @Fresh),
+            @WindowUntil = CONVERT(date, @WindowUntil), @Goal = CONVERT(date, @Goal);
+    SET @Latest = @WindowEnd;
+    IF @Continues IS NULL AND @WindowUntil <= @Fresh
+    BEGIN
+        SET @Message = CONCAT(@TableName, N': @WindowUntil (--until) ', CONVERT(nvarchar(27), @WindowUntil, 126), N' leaves nothing to take: the next window of this table begins at ',
+            CONVERT(nvarchar(27), @Fresh, 126), N'; name a later time, or an earlier one with @WindowFrom (--from)');
+        EXEC dbo.usp_BlobDelta_Throw 51001, @Message;
+    END;
+    IF @WindowUntil < @WindowEnd SET @WindowEnd = @WindowUntil;
+    IF @Continues IS NOT NULL AND @Goal < @WindowEnd SET @WindowEnd = @Goal;
     IF @WindowEnd < @WindowStart SET @WindowStart = @WindowEnd;
+    IF @WindowEnd < @Fresh SET @Fresh = @WindowEnd;
     -- LoggedAt is UTC; no local time is a day away from it.
     SET @DeletionsFrom = CASE
         WHEN @IsUtc = 1 OR @WindowFrom < CONVERT(datetime2(7), '0001-01-02') THEN @WindowFrom
         ELSE DATEADD(day, -1, @WindowFrom)
     END;
+END;
+GO
+IF OBJECT_ID(N'dbo.usp_BlobDelta_CutWindow', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_CutWindow AS RETURN 0');
+GO
+-- Rule 1: where MaxWindow ends a window that may take what is stamped from @Fresh until @WindowEnd, by the script of a run.
+-- @OneStampRows: how many rows the one stamp has that alone is more than MaxWindow. A window of its own for each of them is up to
+-- whoever calls: usp_BlobDelta_Run makes one window a call, because the slice of each has to be taken before the next one empties it.
+ALTER PROCEDURE dbo.usp_BlobDelta_CutWindow
+    @RunId uniqueidentifier,
+    @TableName nvarchar(400),
+    @BusinessUnitId uniqueidentifier,
+    @RunStart datetime2(7),
+    @Fresh datetime2(7),
+    @WindowEnd datetime2(7) OUTPUT,
+    @OneStampRows bigint = NULL OUTPUT
+AS
+BEGIN
+    SET NOCOUNT ON;
+    SET XACT_ABORT ON;
+    DECLARE @Text nvarchar(40), @Number nvarchar(40), @Unit nvarchar(40), @Most int, @Kind int, @Sql nvarchar(max),
+        @Json nvarchar(4000), @Key uniqueidentifier, @Message nvarchar(2000), @End datetime2(7);
+    SET @OneStampRows = NULL;
+    SET @Text = (SELECT LOWER(LTRIM(RTRIM(MaxWindow))) FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName);
+    IF @Text IS NULL OR @Fresh >= @WindowEnd RETURN 0;
+    SET @Number = LEFT(@Text, CHARINDEX(N' ', @Text + N' ') - 1);
+    SET @Unit = LTRIM(SUBSTRING(@Text, LEN(@Number) + 1, 40));
+    SET @Most = TRY_CONVERT(int, @Number);
+    SET @Kind = CASE
+        WHEN @Most IS NULL OR @Number = N'' OR CONVERT(nvarchar(40), @Most) <> @Number THEN 0
+        WHEN @Unit IN (N'day', N'days') AND @Most BETWEEN 1 AND 3652059 THEN 1
+        WHEN @Unit IN (N'row', N'rows') AND @Most BETWEEN 1 AND 1000000000 THEN 2
+        ELSE 0
+    END;
+    IF @Kind = 0
+    BEGIN
+        SET @Message = REPLACE(CONCAT(@TableName, N': "', @Text, N'" is no MaxWindow; write it as "30 days" (1 to 3652059) or "1000000 rows" (1 to 1000000000), or NULL'), N'%', N'%%');
+        EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
+    END;
+    SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'CutWindow');
+    EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'CutWindow', @TableName = @TableName, @Sql = @Sql, @BatchSize = @Most, @WindowStart = @Fresh,
+        @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId, @RunStart = @RunStart, @Step = @Kind,
+        @Rows = @OneStampRows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
+    SET @End = CONVERT(datetime2(7), @Json);
+    IF @End < @WindowEnd SET @WindowEnd = @End;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_ExpandPending', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_ExpandPending AS RETURN 0');
@@ -688,10 +785,12 @@ BEGIN
         @RunStart datetime2(7), @From datetime2(7), @Buffer int, @Require bit, @WithDeletions bit,
         @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @WindowStart datetime2(7), @WindowEnd datetime2(7), @Oldest datetime2(7), @LagOnly bit, @Rows bigint,
-        @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000),
+        @WindowUntil datetime2(7), @Continues uniqueidentifier, @Fresh datetime2(7), @Latest datetime2(7), @Goal datetime2(7),
+        @OneStampRows bigint, @Excluded uniqueidentifier, @Sql nvarchar(max), @Json nvarchar(4000), @Units nvarchar(max), @One uniqueidentifier, @HasUnits bit, @Key uniqueidentifier, @Names nvarchar(4000),
         @Older bigint = 0, @Before datetime2(7), @Newest datetime2(7), @Dropped bigint, @After bigint, @IsTree bit;
     SELECT @LeaseEpoch = NULL, @QueuedKeys = NULL, @IsComplete = 0, @SliceChanged = 0;
-    SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @Policy = c.SchemaDrift, @Buffer = c.SafetyBufferMinutes,
+    SELECT @Unit = r.BusinessUnitId, @From = r.WindowFrom, @WindowUntil = r.WindowUntil, @Continues = r.ContinuesRunId,
+        @Excluded = c.ExcludedStreamId, @Policy = c.SchemaDrift, @Buffer = c.SafetyBufferMinutes,
         @Require = c.RequireBundle, @WithDeletions = c.IncludeDeletions,
         @RunStart = CASE WHEN c.ModifiedOnIsUtc = 1 THEN r.RunStartedAt ELSE r.RunStartedAtLocal END,
         @WindowStart = t.WindowStart, @WindowEnd = t.WindowEnd, @QueuedKeys = t.QueuedKeys,
@@ -777,8 +876,11 @@ BEGIN
             EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
         END;
         EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @Unit, @RunStart, @From, @WindowStart OUTPUT, @WindowEnd OUTPUT,
-            @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Message OUTPUT;
+            @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Message OUTPUT,
+            @WindowUntil, @Continues, @Fresh OUTPUT, @Latest OUTPUT;
         IF @Message IS NOT NULL EXEC dbo.usp_BlobDelta_Throw 51004, @Message;
+        SET @Goal = @WindowEnd;
+        EXEC dbo.usp_BlobDelta_CutWindow @RunId, @TableName, @Unit, @RunStart, @Fresh, @WindowEnd OUTPUT, @OneStampRows OUTPUT;
         IF @State IN (N'Complete', N'Packed') AND EXISTS (
             SELECT 1 FROM dbo.BlobDeltaRun AS h
             WHERE h.RunId = @Holder AND COALESCE(CONVERT(nvarchar(36), h.BusinessUnitId), N'') = COALESCE(CONVERT(nvarchar(36), @Unit), N'')
@@ -792,7 +894,7 @@ BEGIN
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch;
         UPDATE dbo.BlobDeltaRunTable
-        SET Status = N'Running', WindowStart = @WindowStart, WindowEnd = @WindowEnd, BufferMinutes = @Buffer,
+        SET Status = N'Running', WindowStart = @WindowStart, WindowEnd = @WindowEnd, WindowGoal = @Goal, OneStampRows = @OneStampRows, BufferMinutes = @Buffer,
             DeletionsFrom = @DeletionsFrom, PreviousRunId = @Previous, WatermarkBefore = @Watermark,
             ActiveTransactionFloor = @Oldest, LagOnly = @LagOnly, RootsSeq = 0, ChildrenSeq = 0, QueuedKeys = NULL
         WHERE RunId = @RunId AND TableName = @TableName;
@@ -901,7 +1003,13 @@ BEGIN
         DROP TABLE #Window;
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_Pass @RunId, @TableName, @LeaseEpoch, N'Filling';
-        EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'HeldBack';
+        -- Rule 4. Behind a window that was cut nothing is held back: the next one takes it.
+        IF @WindowEnd >= @Goal
+        BEGIN
+            SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'HeldBack');
+            EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded,
+                @WindowEnd = @Latest, @BusinessUnitId = @Unit, @RunId = @RunId, @RunStart = @RunStart;
+        END;
         SET @Json = NULL;
         IF @WithDeletions = 1
         BEGIN
@@ -972,11 +1080,13 @@ IF OBJECT_ID(N'dbo.usp_BlobDelta_PlanTable', N'P') IS NULL EXEC (N'CREATE PROCED
 GO
 -- What a run of a table that started now would do, as one row; changes nothing. It gathers the keys as a run
 -- would, beside the queue, and counts them. @Counts that cannot be known without copying are 0. Refused: why the
--- run would not start. Until it ends, a start of the same table may have to wait for it.
+-- run would not start. Ends: where its first ten windows would end, as MaxWindow cuts them, with commas between; HasMore: there are
+-- more. Until it ends, a start of the same table may have to wait for it.
 ALTER PROCEDURE dbo.usp_BlobDelta_PlanTable
     @TableName nvarchar(400),
     @BusinessUnitId uniqueidentifier = NULL,
-    @WindowFrom datetime2(7) = NULL
+    @WindowFrom datetime2(7) = NULL,
+    @WindowUntil datetime2(7) = NULL
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -989,7 +1099,8 @@ BEGIN
         @Holder uniqueidentifier, @Until datetime2(7), @State nvarchar(20), @Refused nvarchar(2000), @WindowStart datetime2(7),
         @WindowEnd datetime2(7), @Watermark datetime2(7), @Previous uniqueidentifier, @DeletionsFrom datetime2(7),
         @Oldest datetime2(7), @LagOnly bit, @Sql nvarchar(max), @Rows bigint, @Json nvarchar(4000), @Key uniqueidentifier,
-        @QueuedKeys bigint, @Counts nvarchar(4000), @IsUtc bit, @Message nvarchar(2000), @Tombstones bigint;
+        @QueuedKeys bigint, @Counts nvarchar(4000), @IsUtc bit, @Message nvarchar(2000), @Tombstones bigint, @Fresh datetime2(7), @Latest datetime2(7),
+        @End datetime2(7), @Ends nvarchar(400) = N'', @Turn int = 0;
     SET @Utc = dbo.ufn_BlobDelta_UtcNow();
     EXEC dbo.usp_BlobDelta_CheckClock @Utc, @TableName;
     EXEC dbo.usp_BlobDelta_ResolveTableConfig @TableName = @TableName;
@@ -1014,7 +1125,8 @@ BEGIN
         SET @Refused = ERROR_MESSAGE();
     END CATCH;
     EXEC dbo.usp_BlobDelta_ComputeWindow @TableName, @BusinessUnitId, @RunStart, @WindowFrom, @WindowStart OUTPUT, @WindowEnd OUTPUT,
-        @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Sql OUTPUT;
+        @Watermark OUTPUT, @Previous OUTPUT, @DeletionsFrom OUTPUT, @Oldest OUTPUT, @LagOnly OUTPUT, @Sql OUTPUT,
+        @WindowUntil, NULL, @Fresh OUTPUT, @Latest OUTPUT;
     SET @Refused = COALESCE(@Sql, @Refused);
     SELECT @Holder = LeaseRunId, @Until = RunLeaseExpiresAt
     FROM dbo.BlobDeltaHighWatermark WHERE TableName = @TableName AND IsRunning = 1 AND RunLeaseExpiresAt > @Utc;
@@ -1028,6 +1140,13 @@ BEGIN
     BEGIN TRY
         BEGIN TRANSACTION;
         EXEC dbo.usp_BlobDelta_PrepareTable @RunId = @RunId, @TableName = @TableName;
+        WHILE @Turn = 0 OR (@Turn < 10 AND @Fresh < @WindowEnd)
+        BEGIN
+            SET @End = @WindowEnd;
+            EXEC dbo.usp_BlobDelta_CutWindow @RunId, @TableName, @BusinessUnitId, @RunStart, @Fresh, @End OUTPUT;
+            SET @Ends = CONCAT(@Ends, CASE WHEN @Turn > 0 THEN N',' END, CONVERT(nvarchar(27), @End, 126));
+            SELECT @Fresh = @End, @Turn = @Turn + 1;
+        END;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Survey');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Survey', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded,
             @Rows = @Rows OUTPUT, @Json = @Json OUTPUT, @Key = @Key OUTPUT;
@@ -1096,7 +1215,7 @@ BEGIN
         IF @Json IS NOT NULL AND @Refused IS NULL
             SET @Refused = CONCAT(@TableName, N': ', REPLACE(@Json, N' set NAME ', CONCAT(N' set ', @TableName, N' ')));
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'HeldBack');
-        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowEnd = @WindowEnd, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
+        EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'HeldBack', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowEnd = @Latest, @BusinessUnitId = @BusinessUnitId, @RunId = @RunId,
             @RunStart = @RunStart;
         SET @Sql = (SELECT SqlText FROM dbo.BlobDeltaRunScript WHERE RunId = @RunId AND TableName = @TableName AND ScriptName = N'Reported');
         EXEC dbo.usp_BlobDelta_Execute @ScriptName = N'Reported', @TableName = @TableName, @Sql = @Sql, @ExcludedStreamId = @Excluded, @WindowStart = @WindowStart, @WindowEnd = @WindowEnd,
@@ -1119,7 +1238,8 @@ BEGIN
         IF XACT_STATE() <> 0 ROLLBACK TRANSACTION;
         THROW;
     END CATCH;
-    SELECT @WindowStart AS WindowStart, @WindowEnd AS WindowEnd, @QueuedKeys AS QueuedKeys, @Counts AS Counts, @Refused AS Refused;
+    SELECT @WindowStart AS WindowStart, @WindowEnd AS WindowEnd, @QueuedKeys AS QueuedKeys, @Counts AS Counts, @Refused AS Refused,
+        @Ends AS Ends, CASE WHEN @Fresh < @WindowEnd THEN 1 ELSE 0 END AS HasMore;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_QueueMissingParents', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_QueueMissingParents AS RETURN 0');
@@ -1412,7 +1532,7 @@ BEGIN
     IF @@TRANCOUNT > 0 THROW 51001, N'Call this procedure outside of a transaction: it commits by itself.', 1;
     DECLARE @Message nvarchar(2000), @Drift nvarchar(4000), @Unmarked bigint, @Copied bigint, @Gone bigint, @Json nvarchar(4000), @Reported nvarchar(4000),
         @Unused bigint, @Key uniqueidentifier, @Unit uniqueidentifier, @Scope nvarchar(36), @End datetime2(7), @InSlice bigint,
-        @HasUnits bit, @IsTree bit, @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
+        @HasUnits bit, @IsTree bit, @IsWhole bit, @Now datetime2(7) = dbo.ufn_BlobDelta_UtcNow();
     SELECT @IsTree = CASE WHEN ParentPathColumn IS NULL THEN 0 ELSE 1 END,
         @HasUnits = CASE WHEN MetadataBusinessUnitCol IS NULL THEN 0 ELSE 1 END
     FROM dbo.BlobDeltaTableConfig WHERE TableName = @TableName;
@@ -1457,7 +1577,9 @@ BEGIN
                 EXEC dbo.usp_BlobDelta_Throw 51000, @Message;
             END;
         END;
-        SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Reported = t.Counts
+        -- The first load is done where no part of it is left.
+        SELECT @Unit = r.BusinessUnitId, @Scope = t.Scope, @End = t.WindowEnd, @Reported = t.Counts,
+            @IsWhole = CASE WHEN t.WindowEnd >= t.WindowGoal AND r.WindowUntil IS NULL THEN 1 ELSE 0 END
         FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
         WHERE t.RunId = @RunId AND t.TableName = @TableName;
         -- Rule 17: what the slice hands out is noted, and its receivers are told what left their scope; those of all units,
@@ -1542,7 +1664,8 @@ BEGIN
         IF @Unit IS NULL
         BEGIN
             UPDATE dbo.BlobDeltaHighWatermark
-            SET LastRunId = @RunId, LastRunCompletedAt = @Now, IsInitialFullLoadDone = 1,
+            SET LastRunId = @RunId, LastRunCompletedAt = @Now,
+                IsInitialFullLoadDone = CASE WHEN @IsWhole = 1 THEN 1 ELSE IsInitialFullLoadDone END,
                 LastHighWaterModifiedOn = CASE WHEN LastHighWaterModifiedOn > @End THEN LastHighWaterModifiedOn ELSE @End END
             WHERE TableName = @TableName;
             IF @HasUnits = 1 EXEC dbo.usp_BlobDelta_RunScript @RunId, @TableName, N'KnownUnits';
@@ -1719,6 +1842,8 @@ IF OBJECT_ID(N'dbo.usp_BlobDelta_Run', N'P') IS NULL EXEC (N'CREATE PROCEDURE db
 GO
 -- The engine: the tables one after the other, each failing alone. With @ResumeRunId it goes on with a
 -- run that did not complete; with @TakeOver it takes leases that the run of this number, which is dead, still holds.
+-- Of a table whose windows MaxWindow cuts, one call fills one slice: it has to be taken away before the next call empties it. @IsMore
+-- says that there is a next one; it goes on from the watermark by itself, or after a run with @WindowFrom with @ContinuesRunId.
 ALTER PROCEDURE dbo.usp_BlobDelta_Run
     @TableName nvarchar(400) = NULL,
     @BatchSize int = 500,
@@ -1730,7 +1855,10 @@ ALTER PROCEDURE dbo.usp_BlobDelta_Run
     @ResumeRunId uniqueidentifier = NULL,
     @RunId uniqueidentifier = NULL OUTPUT,
     @TakeOver uniqueidentifier = NULL,
-    @BatchBytes int = 268435456
+    @BatchBytes int = 268435456,
+    @WindowUntil datetime2(7) = NULL,
+    @ContinuesRunId uniqueidentifier = NULL,
+    @IsMore bit = 0 OUTPUT
 AS
 BEGIN
     SET NOCOUNT ON;
@@ -1745,7 +1873,8 @@ BEGIN
     -- A run of its own, also where the caller's variable still holds the last one's RunId.
     SET @RunId = NULL;
     IF @ResumeRunId IS NULL
-        EXEC dbo.usp_BlobDelta_StartRun @TableName, @BatchSize, @MaxDOP, @BusinessUnitId, @RequestedBy, @WindowFrom, @RunId OUTPUT;
+        EXEC dbo.usp_BlobDelta_StartRun @TableName, @BatchSize, @MaxDOP, @BusinessUnitId, @RequestedBy, @WindowFrom, @RunId OUTPUT,
+            @WindowUntil = @WindowUntil, @ContinuesRunId = @ContinuesRunId;
     ELSE
     BEGIN
         EXEC dbo.usp_BlobDelta_ResumeRun @ResumeRunId, @Attempt OUTPUT;
@@ -1824,6 +1953,9 @@ BEGIN
         @Status = CASE WHEN @Failed = 0 THEN N'Completed' ELSE N'Failed' END,
         @Message = CASE WHEN @Failed = 0 THEN NULL ELSE CONCAT(@Failed, N' of ', @Tables, N' tables failed') END;
     EXEC dbo.usp_BlobDelta_FinishRun @RunId, @Status, @Message, @Attempt;
+    SET @IsMore = CASE WHEN EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaRunTable WHERE RunId = @RunId AND Status = N'Completed' AND WindowEnd < WindowGoal
+    ) THEN 1 ELSE 0 END;
 END;
 GO
 IF OBJECT_ID(N'dbo.usp_BlobDelta_RunOperator', N'P') IS NULL EXEC (N'CREATE PROCEDURE dbo.usp_BlobDelta_RunOperator AS RETURN 0');
@@ -2170,10 +2302,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 32, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 32;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 33, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 33;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 32
+SELECT N'05_BlobDeltaJobs_Engine.sql', 33
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 45.
+-- 07: a look at the whole deployment. Version 46.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 45)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 46)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -532,10 +532,10 @@ BEGIN
         CASE WHEN v.Version IS NULL THEN N'was not run' ELSE CONCAT(N'version ', v.Version, N', run at ', CONVERT(nvarchar(27), v.AppliedAt, 126), N'Z') END,
         CASE WHEN v.Version = w.Version THEN NULL ELSE CONCAT(N'run version ', w.Version, N' of this script, or blobdelta deploy') END
     FROM (
-        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 20 AS Version
-        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 26
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 32
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 45
+        SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 21 AS Version
+        UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 27
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 33
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 46
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 7
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 13
@@ -699,10 +699,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 45, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 45;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 46, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 46;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 45
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 46
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

@@ -23,6 +23,6 @@ ORDER BY k.Nr, k.BundleId DESC
 -- name: table_report
 SELECT t.WindowStart, t.WindowEnd, t.BufferMinutes, t.WatermarkBefore, t.WatermarkAfter, t.Counts,
     t.NewBusinessUnits, r.BusinessUnitId, t.CompletedAt, t.LagOnly, t.ActiveTransactionFloor,
-    r.RunStartedAt, r.RunStartedAtLocal
+    r.RunStartedAt, r.RunStartedAtLocal, COALESCE(t.WindowGoal, t.WindowEnd) AS WindowGoal
 FROM dbo.BlobDeltaRunTable AS t INNER JOIN dbo.BlobDeltaRun AS r ON r.RunId = t.RunId
 WHERE t.Status = N'Completed' AND t.RunId = @P1 AND t.TableName = @P2

@@ -22,6 +22,8 @@ pub struct TableReport {
     pub table: TableName,
     /// Its window.
     pub window: Window,
+    /// Where the window would have ended that `MaxWindow` cut; its end, if it cut none.
+    pub goal: Timestamp,
     /// `SafetyBufferMinutes` of that window.
     pub buffer_minutes: u32,
     /// Start of the oldest open transaction; `None` says `lag_only` (rule 2).

@@ -5,8 +5,8 @@ use crate::backend::{Connection, Credentials};
 use crate::error::Unfinished;
 
 /// Options of `run` that say what a run takes: a run that is gone on with takes what it was started with.
-const OF_A_FRESH_RUN: [&str; 7] =
-    ["--table", "--business-unit", "--batch-size", "--max-dop", "--from", "--resume", "--take-over"];
+const OF_A_FRESH_RUN: [&str; 8] =
+    ["--table", "--business-unit", "--batch-size", "--max-dop", "--from", "--until", "--resume", "--take-over"];
 /// Options of `run` that `pack` does not have.
 const NOT_OF_PACK: [&str; 5] = ["--backup-slice", "--notify", "--notify-on", "--ping", "--metrics"];
 /// Those of either without a value.

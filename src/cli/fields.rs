@@ -6,6 +6,7 @@ use crate::model::clock::ClockKind;
 use crate::model::drift::SchemaDrift;
 use crate::model::filter::{ConditionKind, MetadataCondition};
 use crate::model::key::KeyType;
+use crate::model::max_window::MaxWindow;
 use crate::model::name::{TableName, check_identifier, join_names, parse_names};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
@@ -50,6 +51,7 @@ pub const FIELDS: &[Field] = &[
     field!("ParentPathColumn", parent_path_column, |text| optional(text, identifier), show_optional),
     field!("SafetyBufferMinutes", safety_buffer_minutes, minutes, |value: &u32| Value::from(*value)),
     field!("InitialBaseline", initial_baseline, |text| optional(text, Timestamp::parse), show_optional),
+    field!("MaxWindow", max_window, |text| optional(text, MaxWindow::parse), show_optional),
     Field {
         name: "ModifiedOnIsUtc",
         get: |config| (config.clock == ClockKind::Utc).into(),

@@ -15,10 +15,12 @@ use crate::engine::{self, PackOptions, RunOptions, RunReport};
 use crate::error::{Error, Result};
 use crate::model::clock::ClockKind;
 use crate::model::drift;
-use crate::model::run::{Run, RunRequest, Scope, Status};
+use crate::model::run::{Run, RunRequest, Scope, Status, TablePlan};
+use crate::model::window::Window;
 use crate::monitor::Monitor;
 use crate::shipping;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 const SECONDS_PER_MINUTE: u32 = 60;
 
@@ -62,22 +64,47 @@ pub fn run_one(
         };
         shipping::check_destination(backend, &selection, destination, options.pack.waive.place, monitor)?;
     }
-    let report = engine::run(backend, &options, &Local, monitor)?;
-    let mut answer = Answer {
-        text: summary::text(&report),
-        result: summary::result(&report),
-        json: summary::json(&report),
-        exit: exit_of_report(&report),
-    };
-    // No lease is held by now: a slow network must keep nobody else from a table, and what dies on it
+    let mut shipped = Vec::new();
+    // No lease is held by then: a slow network must keep nobody else from a table, and what dies on it
     // has forgotten nothing, because what is unshipped was recorded with the bundle.
-    let selection = report.run.selection();
-    if ships {
-        shipping::ship_pending(backend, &selection, monitor).add_to(&mut answer);
-    } else if args.out.is_some() {
-        shipping::look(backend, &selection).add_to(&mut answer);
+    let mut ship = |backend: &mut dyn Backend, report: &RunReport| {
+        let selection = report.run.selection();
+        shipped.push(match (ships, &args.out) {
+            (true, _) => Some(shipping::ship_pending(backend, &selection, monitor)),
+            (false, Some(_)) => Some(shipping::look(backend, &selection)),
+            (false, None) => None,
+        });
+    };
+    let reports = engine::run_windows(backend, &options, &Local, monitor, &mut ship)?;
+    let answers = reports.iter().zip(shipped).map(|(report, shipped)| {
+        let (text, result, json) = (summary::text(report), summary::result(report), summary::json(report));
+        let mut answer = Answer { text, result, json, exit: Exit::Done };
+        shipped.into_iter().for_each(|shipped| shipped.add_to(&mut answer));
+        answer
+    });
+    Ok(one_answer(answers, exit_of_reports(&reports)))
+}
+
+/// One answer of those of several windows: its tables, bundles and shipments are those of all, the rest is that of the last.
+fn one_answer(answers: impl Iterator<Item = Answer>, exit: Exit) -> Answer {
+    const LISTS: [&str; 3] = ["tables", "bundles", "shipments"];
+    let mut all = answers.reduce(|mut all, mut next| {
+        for name in LISTS {
+            if let (Some(before), Some(list)) = (all.json[name].as_array(), next.json[name].as_array()) {
+                next.json[name] = before.iter().chain(list).cloned().collect();
+            }
+        }
+        all.text += "\n";
+        all.text.append(next.text);
+        all.result.append(next.result);
+        all.json = next.json;
+        all.exit = if all.exit == Exit::Done { next.exit } else { all.exit };
+        all
+    });
+    if let Some(all) = all.as_mut().filter(|_| exit != Exit::Done) {
+        all.exit = exit;
     }
-    Ok(answer)
+    all.unwrap_or_else(|| Answer::done(Text::new(), Value::Null).ending(exit))
 }
 
 /// What a run with these arguments would do, or go on with; or what it would be refused for, which is looked for before any row
@@ -155,6 +182,8 @@ fn request(args: &RunArgs) -> RunRequest {
         batch_size: args.batch_size,
         max_dop: args.max_dop,
         from: args.from,
+        until: args.until,
+        continues: None,
     }
 }
 
@@ -165,25 +194,28 @@ fn requested_by() -> String {
 }
 
 /// 0 if every table is done, 6 if some are; if none is, what they failed of, where that is one
-/// thing, and 1 otherwise.
-fn exit_of_report(report: &RunReport) -> Exit {
-    let failed: Vec<_> = report.tables.iter().filter(|table| table.status != Status::Completed).collect();
+/// thing, and 1 otherwise. Of several windows of a table the last one counts.
+fn exit_of_reports(reports: &[RunReport]) -> Exit {
+    let tables = reports.iter().flat_map(|report| &report.tables).map(|table| (&table.table, table));
+    let tables: BTreeMap<_, _> = tables.collect();
+    let failed: Vec<_> = tables.values().filter(|table| table.status != Status::Completed).collect();
     let code = |error: &Option<Error>| error.as_ref().map_or(Exit::Failed, |error| Exit::from(error.kind()));
     match failed.first() {
         None => Exit::Done,
-        Some(_) if failed.len() < report.tables.len() => Exit::SomeFailed,
+        Some(_) if failed.len() < tables.len() => Exit::SomeFailed,
         Some(first) if failed.iter().all(|table| code(&table.error) == code(&first.error)) => code(&first.error),
         Some(_) => Exit::Failed,
     }
 }
 
-fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
+fn plan_answer(plans: &[TablePlan]) -> Answer {
     let mut table = TextTable::new([
         plain("Keys"),
         time("WindowStart"),
         time("WindowEnd"),
         plain("Clock"),
         plain("Tombstones").if_room(),
+        prose("WindowEnds"),
         plain("Pending").if_room(),
         plain("Excluded").if_room(),
         plain("OutOfScope").if_room(),
@@ -202,6 +234,7 @@ fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
             end.into(),
             clock(plan.window.clock).into(),
             plan.counts.tombstones.into(),
+            ends_text(plan).into(),
             plan.counts.pending.into(),
             plan.counts.excluded.into(),
             plan.counts.out_of_scope.into(),
@@ -217,7 +250,23 @@ fn plan_answer(plans: &[crate::model::run::TablePlan]) -> Answer {
     let mut text = Text::new();
     text.table(&table);
     text += &format!("\na run started now would go through {} keys; nothing was changed\n", number(keys));
-    Answer::shown(text, json!({"plan": table.json()}))
+    let mut json = table.json();
+    for (row, plan) in json.as_array_mut().into_iter().flatten().zip(plans) {
+        row["WindowEnds"] = ends(plan).into();
+        row["HasMoreWindows"] = plan.has_more_ends.into();
+    }
+    Answer::shown(text, json!({"plan": json}))
+}
+
+/// Where the first windows would end.
+fn ends(plan: &TablePlan) -> Vec<String> {
+    plan.ends.iter().map(|end| window_bounds(&Window { end: *end, ..plan.window }).1).collect()
+}
+
+/// The same for people, if there are several.
+fn ends_text(plan: &TablePlan) -> Option<String> {
+    let more = if plan.has_more_ends { ", and more" } else { "" };
+    (plan.ends.len() > 1 || plan.has_more_ends).then(|| ends(plan).join(", ") + more)
 }
 
 fn clock(clock: ClockKind) -> Value {
@@ -237,9 +286,10 @@ mod tests {
     use crate::model::name::TableName;
 
     fn report(outcomes: &[Option<Kind>]) -> RunReport {
-        let outcome = |kind: &Option<Kind>| TableRunOutcome {
+        let outcome = |(nth, kind): (usize, &Option<Kind>)| TableRunOutcome {
             schema_changes: Vec::new(),
-            table: TableName::parse("D.s.T").unwrap(),
+            table: TableName::parse(&format!("D.s.T{nth}")).unwrap(),
+            cut: None,
             status: if kind.is_none() { Status::Completed } else { Status::Failed },
             window: None,
             counts: None,
@@ -260,13 +310,16 @@ mod tests {
             batch_size: 500,
             max_dop: 2,
             from: None,
+            until: None,
+            continues: None,
             attempt: 1,
             destination: None,
         };
         RunReport {
             run,
-            tables: outcomes.iter().map(outcome).collect(),
+            tables: outcomes.iter().enumerate().map(outcome).collect(),
             left_out: Vec::new(),
+            open: Vec::new(),
             bundles: Vec::new(),
             unknown_names: Vec::new(),
         }
@@ -285,7 +338,10 @@ mod tests {
             (&[Some(Kind::NotPacked)], Exit::SomeFailed),
         ];
         for (outcomes, exit) in cases {
-            assert_eq!(exit_of_report(&report(outcomes)), exit, "{outcomes:?}");
+            assert_eq!(exit_of_reports(&[report(outcomes)]), exit, "{outcomes:?}");
         }
+        let windows = [report(&[None, None]), report(&[Some(Kind::Config)])];
+        assert_eq!(exit_of_reports(&windows), Exit::SomeFailed, "the second window of one of two tables");
+        assert_eq!(exit_of_reports(&[report(&[Some(Kind::Config)]), report(&[None])]), Exit::Done);
     }
 }

@@ -22,6 +22,11 @@ and units, the bundle goes into --out, otherwise into the folder recorded for th
 and recipients have to be those recorded for it. If the slice may not be packed, its table fails, and
 the run prints the command that packs it.
 
+A table with MaxWindow comes in several windows if there is more to take: each is a run of its own with
+a bundle of its own, one after the other, until all is taken. If that stops in between, run again: the
+next run goes on from there (with --from: go on with --resume). With --no-bundle there is one window a
+call, because the next one empties the slice.
+
 A folder or destination with bundles of one business unit accepts no bundles of another unit or of
 all units, unless you add --shared-place.
 
@@ -38,7 +43,8 @@ Examples:
   blobdelta run --connection sqlite:./instance --out ./bundles --ship s3://acme-deltas/weekly
   blobdelta run --connection sqlite:./instance --plan
   blobdelta run --connection sqlite:./instance --table Files.dbo.Attachment --from 2026-01-01 \\
-      --out ./bundles")]
+      --out ./bundles
+  blobdelta run --connection sqlite:./instance --until 2020-01-01 --out ./bundles")]
 pub struct RunArgs {
     #[command(flatten)]
     pub instance: Instance,
@@ -59,9 +65,9 @@ pub struct RunArgs {
     /// MAXDOP of statements that scan tables, on servers that have MAXDOP
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub max_dop: u16,
-    /// Continue a run that did not complete, with the options that it was started with
+    /// Continue a run that did not complete, or whose windows MaxWindow had cut, with the options that it was started with
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse,
-          conflicts_with_all = ["table", "business_unit", "batch_size", "max_dop", "from"])]
+          conflicts_with_all = ["table", "business_unit", "batch_size", "max_dop", "from", "until"])]
     pub resume: Option<Guid>,
     /// Take over the leases that this dead run still holds. If it is still alive, it cannot write anything more
     #[arg(long, value_name = "RUNID", value_parser = Guid::parse)]
@@ -70,6 +76,9 @@ pub struct RunArgs {
     /// of each table
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     pub from: Option<Timestamp>,
+    /// End the windows at this time, if they would end later; a later run takes the rest. In the clock of each table
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+    pub until: Option<Timestamp>,
     /// Publish the bundle in this folder, which has to exist
     #[arg(long, value_name = "FOLDER", required_unless_present_any = ["no_bundle", "plan", "each_business_unit"])]
     pub out: Option<PathBuf>,

@@ -13,6 +13,7 @@ use crate::error::Unfinished;
 use crate::model::drift::{self, ChangeKind, SchemaChange};
 use crate::model::name::TableName;
 use crate::model::run::{Run, Scope, Status, TableCounts};
+use crate::model::window::Window;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -75,10 +76,10 @@ pub fn tone_of(status: Status) -> Tone {
     }
 }
 
-/// The command that goes on with a run of which tables failed, unless it is somebody else's by now.
+/// The command that goes on with a run of which tables failed, or whose windows go on, unless it is somebody else's by now.
 fn go_on_with(report: &RunReport) -> Option<String> {
     let is_open = |table: &TableRunOutcome| !matches!(table.status, Status::Completed | Status::Superseded);
-    let is_unfinished = report.tables.iter().any(is_open);
+    let is_unfinished = report.tables.iter().any(is_open) || !report.open.is_empty();
     is_unfinished.then(|| again::command(&Unfinished::Run(report.run.id.to_string())))
 }
 
@@ -108,6 +109,14 @@ fn table_text(outcome: &TableRunOutcome, scope: Scope, in_bundle: Option<&InBund
     text += "\n";
     if let Some(bounds) = &outcome.window {
         let _ = writeln!(text, "  window   {}", window(bounds));
+        if let Some(cut) = outcome.cut.filter(|cut| cut.goal > bounds.end) {
+            let _ = writeln!(text, "  cut      by MaxWindow, of {}", window(&Window { end: cut.goal, ..*bounds }));
+        }
+    }
+    if let Some(rows) = outcome.cut.and_then(|cut| cut.one_stamp_rows) {
+        let rows = super::render::number(rows);
+        let _ =
+            writeln!(text, "  note     {rows} rows have one stamp: they are more than MaxWindow, and are never parted");
     }
     if let Some(dead) = outcome.took_over {
         let _ = writeln!(text, "  lease    taken over from run {dead}, as asked");
@@ -255,7 +264,11 @@ pub fn unknown_names(names: &[UnknownName]) -> Value {
 pub fn json(report: &RunReport) -> Value {
     let bundles: Vec<String> = report.bundles.iter().map(|path| path.display().to_string()).collect();
     let in_bundles = in_bundles(report);
-    let object = |table: &TableRunOutcome| table_object(table, in_bundles.get(&table.table));
+    let object = |table: &TableRunOutcome| {
+        let mut object = table_object(table, in_bundles.get(&table.table));
+        object["run"] = report.run.id.to_string().into();
+        object
+    };
     let tables: Vec<Value> = report.tables.iter().map(object).collect();
     json!({"run": run_object(&report.run), "tables": tables, "left_out": report.left_out, "bundles": bundles,
         "unknown_names": unknown_names(&report.unknown_names),
@@ -266,7 +279,10 @@ fn table_object(outcome: &TableRunOutcome, in_bundle: Option<&InBundle>) -> Valu
     let absent_parents = in_bundle.map(|bundle| bundle.absent_parents);
     let bounds = outcome.window.as_ref().map(|bounds| {
         let (start, end) = window_bounds(bounds);
-        json!({"start": start, "end": end, "clock": bounds.clock})
+        // Where MaxWindow cut nothing, the goal is the end.
+        let goal = outcome.cut.map_or_else(|| end.clone(), |cut| window_bounds(&Window { end: cut.goal, ..*bounds }).1);
+        let rows = outcome.cut.and_then(|cut| cut.one_stamp_rows);
+        json!({"start": start, "end": end, "clock": bounds.clock, "goal": goal, "one_stamp_rows": rows})
     });
     let units: Vec<Value> = outcome
         .new_business_units

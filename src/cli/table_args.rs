@@ -39,6 +39,8 @@ Settings are columns of BlobDeltaTableConfig. Write FIELD=VALUE; an empty value 
                                 In a tree by keys: the key column, and the column of the parent's key
   SafetyBufferMinutes           the default is 240
   InitialBaseline               start of the first window, in the clock of the table
+  MaxWindow                     the most that one window takes, such as \"30 days\" or \"1000000 rows\"; a run then takes what there
+                                is in several windows, each with a slice and a bundle of its own
   ModifiedOnIsUtc               1: ModifiedOn is in UTC; 0: in local time of the server
   IsActive                      1: runs without --table capture it; 0: they do not
   IncludeDeletions              1: ship logged deletions; 0: do not

@@ -202,8 +202,16 @@ pub(super) fn run_all(
     batch_size: Option<u32>,
     monitor: &dyn Monitor,
 ) -> Result<RunReport> {
-    let request =
-        RunRequest { requested_by: "demo".into(), table: None, scope: Scope::All, batch_size, max_dop: 2, from: None };
+    let request = RunRequest {
+        requested_by: "demo".into(),
+        table: None,
+        scope: Scope::All,
+        batch_size,
+        max_dop: 2,
+        from: None,
+        until: None,
+        continues: None,
+    };
     let options = RunOptions {
         request,
         resume: None,

@@ -7,7 +7,8 @@
 //!    that its own run was told, or by a run of the same tables and scope (rule 18);
 //! 2. each table is extracted under its lease, which is renewed on a thread of its own (rule 8);
 //! 3. one table that fails costs that table alone (rule 11);
-//! 4. a bundle is published, then recorded, then the leases are released.
+//! 4. a bundle is published, then recorded, then the leases are released;
+//! 5. a window is bounded by `MaxWindow`: what is left follows as a run of its own, window after window.
 //!
 //! What is to be shipped is shipped after that, by `shipping`.
 
@@ -26,6 +27,7 @@ mod plan;
 mod roots;
 mod route;
 mod run;
+mod windows;
 
 pub use adopt::{Adoption, adopt};
 pub use give_up::{GivenUp, give_up};
@@ -35,3 +37,4 @@ pub use place::{find_others, find_recorded_others, refuse_or_share};
 pub use plan::{plan, would_be_refused};
 pub use roots::{find_fork, find_fork_of};
 pub use run::run;
+pub use windows::run_windows;

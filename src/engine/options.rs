@@ -9,7 +9,7 @@ use crate::model::id::Guid;
 use crate::model::memory::Memory;
 use crate::model::name::TableName;
 use crate::model::run::{Run, RunRequest, Status, TableCounts};
-use crate::model::window::Window;
+use crate::model::window::{Cut, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -99,6 +99,8 @@ pub struct TableRunOutcome {
     pub status: Status,
     /// Its window, if it got that far.
     pub window: Option<Window>,
+    /// What `MaxWindow` made of its window, if it got that far in this call.
+    pub cut: Option<Cut>,
     /// What there is to tell, if it was completed.
     pub counts: Option<TableCounts>,
     /// Rule 12: units new in scope, whose older rows no run has taken.
@@ -120,6 +122,8 @@ pub struct RunReport {
     pub tables: Vec<TableRunOutcome>,
     /// Active tables that a run for one business unit leaves out, because they have no units.
     pub left_out: Vec<TableName>,
+    /// Tables whose windows go on, if no other run of the same call took the next ones.
+    pub open: Vec<TableName>,
     /// Bundles that were published, those of earlier runs first.
     pub bundles: Vec<PathBuf>,
     /// What others wrote under names of no configured table.

@@ -1,8 +1,7 @@
 //! What a run would do, and what it would be refused for; nothing is changed.
 
-use super::admission::refuse_unfit;
+use super::admission::{check_times, chosen_tables, refuse_unfit, refuse_without_bundle};
 use super::place::check_out;
-use super::run::{check_from, chosen_tables, refuse_without_bundle};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::model::drift::{self, SchemaDrift};
@@ -18,7 +17,7 @@ use std::path::Path;
 pub fn plan(backend: &mut dyn Backend, request: &RunRequest) -> Result<Vec<TablePlan>> {
     backend.check_deployed()?;
     let (chosen, _) = chosen_tables(backend, request.table.as_ref(), request.scope)?;
-    check_from(backend, request, &chosen)?;
+    check_times(backend, request, &chosen)?;
     chosen.iter().map(|table| plan_table(backend, request, table)).collect()
 }
 

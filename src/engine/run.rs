@@ -1,6 +1,6 @@
 //! `run`: pack what is unpacked, extract every table, pack.
 
-use super::admission::check_table;
+use super::admission::{check_table, check_times, chosen_tables, refuse_without_bundle, requested_tables};
 use super::leases::Leases;
 use super::options::{RunOptions, RunReport, TableRunOutcome};
 use super::pack::{Packed, release_all, sweep, take_all};
@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result, Unfinished};
 use crate::model::destination::{Destination, pack_command};
 use crate::model::id::Guid;
 use crate::model::name::TableName;
-use crate::model::run::{Fence, Run, RunRequest, Scope, Selection, Status, Step, TableCounts, TableRun};
+use crate::model::run::{Fence, Run, Selection, Status, Step, TableCounts, TableRun};
 use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
 use crate::monitor::{Event, Monitor};
@@ -24,36 +24,6 @@ use std::path::{Path, PathBuf};
 /// Passes of MissingParents; each brings every ancestor that the source had when it began, so
 /// more than a few mean that somebody moves folders all the time.
 const MAX_PARENT_PASSES: u32 = 64;
-
-/// `--from` sets windows back; a time that is yet to come means another one.
-pub(super) fn check_from(backend: &mut dyn Backend, request: &RunRequest, tables: &[TableConfig]) -> Result<()> {
-    let Some(from) = request.from else { return Ok(()) };
-    let now = backend.now()?;
-    match tables.iter().find(|table| from > now.of(table.clock)) {
-        None => Ok(()),
-        Some(table) => Err(Error::usage(format!(
-            "--from {from} lies in the future: it is {} now",
-            now.of(table.clock)
-        ))
-        .table(&table.name)
-        .hint("name the time from which on changes are to be taken once more; each table reads it in its own clock")),
-    }
-}
-
-/// The tables of a run, and those that are left out because they have no business units.
-pub(super) fn chosen_tables(
-    backend: &mut dyn Backend,
-    name: Option<&TableName>,
-    scope: Scope,
-) -> Result<(Vec<TableConfig>, Vec<TableConfig>)> {
-    match name {
-        Some(name) => Ok((vec![backend.table(name)?], Vec::new())),
-        None => {
-            let active = backend.tables()?.into_iter().filter(|table| table.is_active);
-            Ok(active.partition(|table| table.has_scope(scope)))
-        }
-    }
-}
 
 /// Runs. Tables that fail are in the report; an error says that nothing more could be done.
 ///
@@ -77,14 +47,17 @@ pub fn run(
         )));
     }
     let selection = resumed.as_ref().map_or_else(|| options.request.selection(), Run::selection);
-    let (tables, left_out) = chosen_tables(backend, selection.table.as_ref(), selection.scope)?;
+    let (tables, left_out) = match &resumed {
+        Some(_) => chosen_tables(backend, selection.table.as_ref(), selection.scope)?,
+        None => requested_tables(backend, &options.request)?,
+    };
     if let Some(place) = &options.backup_slice {
         let databases: std::collections::BTreeSet<String> =
             tables.iter().map(|table| table.target.db.clone()).collect();
         backend.check_backup(&databases.into_iter().collect::<Vec<_>>(), place)?;
     }
     if options.resume.is_none() {
-        check_from(backend, &options.request, &tables)?;
+        check_times(backend, &options.request, &tables)?;
     }
     let mut recorded = None;
     match &options.out {
@@ -117,16 +90,6 @@ pub fn run(
 fn unfinished(error: Error, run: Guid) -> Error {
     let error = error.run(run);
     if error.kind() == Kind::Superseded { error } else { error.unfinished(Unfinished::Run(run.to_string())) }
-}
-
-/// Rule 10: once a table's slices go into bundles, they always do.
-pub(super) fn refuse_without_bundle(tables: &[TableConfig]) -> Result<()> {
-    match tables.iter().find(|table| table.requires_bundle()) {
-        None => Ok(()),
-        Some(table) => Err(Error::usage("this table requires a bundle of every run, so it cannot run without one")
-            .table(&table.name)
-            .hint("name a folder with --out, or set RequireBundle to 0 with `table set`")),
-    }
 }
 
 struct Running<'a> {
@@ -264,6 +227,7 @@ impl Running<'_> {
             run: self.backend.run(run.id)?,
             tables: outcomes,
             left_out: Vec::new(),
+            open: Vec::new(),
             bundles: self.bundles,
             unknown_names,
         })
@@ -342,6 +306,7 @@ impl Running<'_> {
                 table,
                 status: Status::GivenUp,
                 window: None,
+                cut: None,
                 took_over: None,
                 counts: None,
                 new_business_units: Vec::new(),
@@ -358,6 +323,7 @@ impl Running<'_> {
             table,
             status: Status::Completed,
             window,
+            cut: None,
             counts,
             new_business_units: units,
             schema_changes: Vec::new(),
@@ -376,7 +342,7 @@ impl Running<'_> {
             Err(error) => return self.record_failure(run, table, None, error),
         };
         self.leases.hold(&table_run.fence);
-        let (window, took_over) = (Some(table_run.window), table_run.took_over);
+        let (window, cut, took_over) = (Some(table_run.window), Some(table_run.cut), table_run.took_over);
         let keep_lease = self.options.out.is_some();
         match self.run_steps(run, &config, &table_run, keep_lease) {
             Ok(counts) => {
@@ -392,6 +358,7 @@ impl Running<'_> {
                     table,
                     status: Status::Completed,
                     window,
+                    cut,
                     counts: Some(counts),
                     new_business_units: units,
                     schema_changes,
@@ -403,6 +370,7 @@ impl Running<'_> {
                 self.leases.let_go(&table_run.fence);
                 self.record_failure(run, table, Some(&table_run.fence), error).map(|outcome| TableRunOutcome {
                     window,
+                    cut,
                     took_over,
                     ..outcome
                 })
@@ -488,6 +456,7 @@ impl Running<'_> {
             table,
             status,
             window: None,
+            cut: None,
             counts: None,
             new_business_units: Vec::new(),
             schema_changes: Vec::new(),

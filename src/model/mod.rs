@@ -12,6 +12,7 @@ pub mod filter;
 pub mod id;
 pub mod key;
 pub mod known;
+pub mod max_window;
 pub mod memory;
 pub mod metadata_columns;
 pub mod name;

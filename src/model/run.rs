@@ -6,7 +6,7 @@ use super::drift::SchemaChange;
 use super::id::Guid;
 use super::name::TableName;
 use super::time::Timestamp;
-use super::window::Window;
+use super::window::{Cut, Window};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +168,10 @@ pub struct RunRequest {
     pub max_dop: u16,
     /// Sets the start of the windows back to here, in the clock of each table.
     pub from: Option<Timestamp>,
+    /// Ends the windows here, if they would end later; in the clock of each table.
+    pub until: Option<Timestamp>,
+    /// The run whose windows `MaxWindow` had cut: this one takes the next window of each of its tables that was cut.
+    pub continues: Option<Guid>,
 }
 
 impl RunRequest {
@@ -204,6 +208,10 @@ pub struct Run {
     pub max_dop: u16,
     /// `--from`.
     pub from: Option<Timestamp>,
+    /// `--until`.
+    pub until: Option<Timestamp>,
+    /// The run that this one goes on from.
+    pub continues: Option<Guid>,
     /// Who is at it: 1 for the session that started it, one more for each that resumed it. The job database takes
     /// nothing from an earlier one (rule 8).
     pub attempt: u32,
@@ -237,6 +245,8 @@ pub struct TableRun {
     pub fence: Fence,
     /// Its window.
     pub window: Window,
+    /// What `MaxWindow` made of the window.
+    pub cut: Cut,
     /// Whose rows.
     pub scope: Scope,
     /// Keys in the window queue, both steps: the whole of the progress bar.
@@ -329,8 +339,12 @@ impl TableCounts {
 pub struct TablePlan {
     /// The table.
     pub table: TableName,
-    /// The window that a run started now would have.
+    /// What a run started now would take, in one window or several.
     pub window: Window,
+    /// Where the first of its windows would end, as `MaxWindow` cuts them; one, if it cuts none.
+    pub ends: Vec<Timestamp>,
+    /// Whether more windows follow those.
+    pub has_more_ends: bool,
     /// Keys that it would queue.
     pub keys: u64,
     /// Counts that can be known without copying.

@@ -7,6 +7,7 @@ use super::drift::SchemaDrift;
 use super::filter::{ConditionKind, MetadataCondition};
 use super::id::Guid;
 use super::key::{KeyType, place_column};
+use super::max_window::MaxWindow;
 use super::name::{TableName, check_identifier, check_length, join_names};
 use super::run::Scope;
 use super::shell::word as shell_word;
@@ -58,6 +59,8 @@ pub struct TableConfig {
     pub safety_buffer_minutes: u32,
     /// Where the first window starts; the beginning of time without one.
     pub initial_baseline: Option<Timestamp>,
+    /// How much one window takes at most; a run then takes what there is in several.
+    pub max_window: Option<MaxWindow>,
     /// The clock of `ModifiedOn`.
     pub clock: ClockKind,
     /// One key that is never captured.
@@ -116,6 +119,7 @@ impl TableConfig {
             parent_path_column: Some("parent_path_locator".into()),
             safety_buffer_minutes: 240,
             initial_baseline: None,
+            max_window: None,
             clock: ClockKind::Utc,
             excluded_stream_id: None,
             is_active: true,

@@ -2,6 +2,7 @@
 
 use super::clock::ClockKind;
 use super::time::Timestamp;
+use crate::error::{Error, Result};
 
 /// `[start, end)` on `ModifiedOn`, in the clock of the table. Exact to 100 ns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct WindowInputs {
     pub initial_baseline: Option<Timestamp>,
     /// The operator's `--from`: sets the start back, never forward.
     pub from: Option<Timestamp>,
+    /// The operator's `--until`: sets the end back, never forward.
+    pub until: Option<Timestamp>,
+    /// The window before in the same run of the operator, if `MaxWindow` had cut that.
+    pub continues: Option<Continued>,
     /// `SafetyBufferMinutes`.
     pub buffer_minutes: u32,
     /// Start of the oldest open transaction, where it is known.
@@ -35,21 +40,85 @@ pub struct WindowInputs {
     pub in_days: bool,
 }
 
+/// A window that `MaxWindow` had cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Continued {
+    /// Where it ended.
+    pub end: Timestamp,
+    /// Where it would have ended.
+    pub goal: Timestamp,
+}
+
+/// What `MaxWindow` made of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Where the window would have ended; its end, if it was not cut.
+    pub goal: Timestamp,
+    /// The rows of one stamp, where they alone are more than `MaxWindow`, and so make the window larger.
+    pub one_stamp_rows: Option<u64>,
+}
+
+impl WindowInputs {
+    /// Rule 2: what is stamped from here on may still change, or not be committed yet.
+    pub fn latest(&self) -> Timestamp {
+        let lagged = self.run_start.minus_minutes(self.buffer_minutes);
+        self.cut_to_day(self.oldest_open_transaction.map_or(lagged, |oldest| oldest.min(lagged)))
+    }
+
+    /// Where no run before has been, in a window of these inputs: from here on rows count for `MaxWindow`, and a window has to
+    /// pass it. What the buffer takes once more lies before it.
+    pub fn fresh(&self) -> Timestamp {
+        match (self.continues, self.last_high_water) {
+            (None, Some(mark)) if self.from.is_none_or(|from| from >= self.natural_start()) => self.cut_to_day(mark),
+            _ => self.start(),
+        }
+    }
+
+    fn natural_start(&self) -> Timestamp {
+        match self.last_high_water {
+            Some(mark) => mark.minus_minutes(self.buffer_minutes),
+            None => self.initial_baseline.unwrap_or(Timestamp::MIN),
+        }
+    }
+
+    fn start(&self) -> Timestamp {
+        let natural = self.natural_start();
+        let start = self.from.map_or(natural, |from| from.min(natural));
+        self.cut_to_day(self.continues.map_or(start, |before| before.end))
+    }
+
+    fn cut_to_day(&self, at: Timestamp) -> Timestamp {
+        if self.in_days { at.midnight() } else { at }
+    }
+
+    /// An operator's `--until` has to leave something to take.
+    ///
+    /// # Errors
+    /// Usage.
+    pub fn check_until(&self) -> Result<()> {
+        let (Some(until), fresh) = (self.until, self.fresh()) else { return Ok(()) };
+        if self.continues.is_some() || self.cut_to_day(until) > fresh {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "--until {until} leaves nothing to take: the next window of this table begins at {fresh}"
+        ))
+        .hint("name a later time, or an earlier one with --from; without --until, the run takes all that there is"))
+    }
+}
+
 impl Window {
     /// Rule 1: `end = run start − buffer`, pulled back to the oldest open transaction (rule 2);
     /// `start = watermark − buffer`, or the baseline, or the beginning of time, and not after
     /// `from`. The window may be empty; it is then for the caller to say `Blocked`.
+    ///
+    /// A window that goes on from one that `MaxWindow` had cut begins where that ended, and ends no later than that would have.
+    /// So all of them together take once more what the buffer of the first takes, and the next run what that of the last does:
+    /// as if they were one window.
     pub fn compute(inputs: &WindowInputs) -> Self {
-        let lagged = inputs.run_start.minus_minutes(inputs.buffer_minutes);
-        let end = inputs.oldest_open_transaction.map_or(lagged, |oldest| oldest.min(lagged));
-        let natural = match inputs.last_high_water {
-            Some(mark) => mark.minus_minutes(inputs.buffer_minutes),
-            None => inputs.initial_baseline.unwrap_or(Timestamp::MIN),
-        };
-        let start = inputs.from.map_or(natural, |from| from.min(natural));
-        let cut = |at: Timestamp| if inputs.in_days { at.midnight() } else { at };
-        let (start, end) = (cut(start), cut(end));
-        Self { start: start.min(end), end, clock: inputs.clock }
+        let bounds = inputs.until.into_iter().chain(inputs.continues.map(|before| before.goal));
+        let end = bounds.fold(inputs.latest(), |end, bound| end.min(inputs.cut_to_day(bound)));
+        Self { start: inputs.start().min(end), end, clock: inputs.clock }
     }
 
     /// Whether this `ModifiedOn` belongs to the window.
@@ -69,6 +138,8 @@ mod tests {
             last_high_water: mark.map(|mark| Timestamp::MIN.plus_ticks(mark)),
             initial_baseline: None,
             from: None,
+            until: None,
+            continues: None,
             buffer_minutes: 240,
             oldest_open_transaction: None,
             clock: ClockKind::Utc,
@@ -105,6 +176,36 @@ mod tests {
         (dates.buffer_minutes, dates.in_days) = (1_450, true);
         let window = Window::compute(&dates);
         assert_eq!((window.start.ticks(), window.end.ticks()), (0, 72 * hour), "from day 0 to the end of day 2");
+    }
+
+    /// Windows that follow each other within a run leave no time out and take none twice, whatever `MaxWindow` makes of them.
+    #[test]
+    fn rule_1_cut_windows_follow_each_other() {
+        let hour = 60 * super::super::time::TICKS_PER_MINUTE;
+        let at = |hours: i64| Timestamp::MIN.plus_ticks(hours * hour);
+        let first = inputs(100 * hour, Some(50 * hour));
+        assert_eq!(
+            (Window::compute(&first).start, first.fresh(), Window::compute(&first).end),
+            (at(46), at(50), at(96))
+        );
+        let continues = Some(Continued { end: at(60), goal: at(96) });
+        let next = WindowInputs { continues, from: None, ..inputs(110 * hour, Some(60 * hour)) };
+        let window = Window::compute(&next);
+        assert_eq!(
+            (window.start, next.fresh(), window.end),
+            (at(60), at(60), at(96)),
+            "not after what the first one left"
+        );
+        assert_eq!(next.latest(), at(106));
+        let pulled_back = WindowInputs { oldest_open_transaction: Some(at(55)), ..next };
+        assert_eq!((Window::compute(&pulled_back).start, Window::compute(&pulled_back).end), (at(55), at(55)));
+        let from = WindowInputs { from: Some(at(3)), until: Some(at(20)), ..first };
+        let window = Window::compute(&from);
+        assert_eq!((window.start, from.fresh(), window.end), (at(3), at(3), at(20)));
+        assert!(from.check_until().is_ok() && WindowInputs { from: None, ..from }.check_until().is_err());
+        assert!(WindowInputs { until: Some(at(50)), ..first }.check_until().is_err(), "half-open");
+        assert!(WindowInputs { until: Some(at(51)), ..first }.check_until().is_ok());
+        assert_eq!(Window::compute(&WindowInputs { until: Some(at(99)), ..first }).end, at(96), "never forward");
     }
 
     #[test]

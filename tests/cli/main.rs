@@ -39,4 +39,5 @@ mod terminal;
 mod units;
 mod unpacked;
 mod whole_demo;
+mod windowed;
 mod world;

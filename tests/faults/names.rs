@@ -218,6 +218,8 @@ fn taken(backend: &mut dyn Sandbox, folder: &Path) -> Result<Vec<std::path::Path
         batch_size: Some(10),
         max_dop: 1,
         from: None,
+        until: None,
+        continues: None,
     };
     let options = RunOptions {
         request,

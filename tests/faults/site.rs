@@ -232,6 +232,8 @@ impl Site {
             batch_size: None,
             max_dop: 1,
             from: None,
+            until: None,
+            continues: None,
         };
         let options = blobdelta::engine::RunOptions {
             request,

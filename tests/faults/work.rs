@@ -191,6 +191,8 @@ fn run(site: &Site, disk: &Arc<dyn Disk>) -> Result<()> {
         batch_size: Some(20),
         max_dop: 1,
         from: None,
+        until: None,
+        continues: None,
     };
     let options = RunOptions {
         request,

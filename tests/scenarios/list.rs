@@ -5,7 +5,7 @@ use crate::scenarios::{
     ahead, ancestors, attacks, batches, binaries, bundles, deletions, destinations, drift, failures, flagged, give_up,
     hidden, history, keys, known, known_readers, leases, left_folders, metadata, names, not_reported, places,
     procedures, prune, reconcile, roots, scopes, servers, shipping, slice_tables, slices, stamps, suspect, takes, tree,
-    triggers, types, units, upkeep, values, views, weeks, whose,
+    triggers, types, units, upkeep, values, views, weeks, whose, windows,
 };
 
 /// Builds a [`World`](crate::scenarios::world::World) or more on the instance, and panics where it ends wrong.
@@ -66,26 +66,28 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_14_a_stamp_of_another_type_goes_on_where_the_last_one_was,
         rule_20_a_row_without_both_stamps_is_reported_as_one_without_a_stamp,
         rule_20_what_is_no_stamp_of_its_type_fails_the_table_by_its_key,
-        a_template_that_names_a_column_that_is_not_the_stamp_is_refused,
-        doctor_asks_for_one_index_over_both_stamps,
+        a_template_that_names_a_column_that_is_not_the_stamp_is_refused, doctor_asks_for_one_index_over_both_stamps,
         what_is_stamped_by_day_or_creation_is_reconciled,
     }
+    windows {
+        rule_1_a_first_load_comes_in_windows, rule_1_rows_of_one_stamp_are_not_parted, rule_1_days_are_not_parted,
+        rule_1_a_window_smaller_than_the_buffer_goes_on, rule_1_windows_go_on_after_whatever_stopped_them,
+        rule_1_a_window_in_the_middle_that_fails_leaves_the_rest_for_the_next_run, rule_1_until_ends_a_run_earlier,
+        rule_1_of_several_tables_those_that_were_cut_go_on, rule_4_windows_hold_back_what_one_window_would,
+        rule_10_without_a_bundle_there_is_one_window_a_call,
+    }
     takes {
-        rule_1_the_window_is_half_open_and_exact_to_a_tick,
-        rule_1_a_clock_before_the_last_run_is_refused,
+        rule_1_the_window_is_half_open_and_exact_to_a_tick, rule_1_a_clock_before_the_last_run_is_refused,
         rule_1_a_clock_that_ran_a_day_ahead_is_reported_and_from_loses_nothing,
-        rule_1_both_changes_of_summer_time_lose_nothing,
-        rule_1_local_time_is_read_in_the_tables_clock,
+        rule_1_both_changes_of_summer_time_lose_nothing, rule_1_local_time_is_read_in_the_tables_clock,
         rule_3_a_key_is_queued_once_with_its_greatest_stamp,
         rule_3_a_row_stamped_again_into_the_buffer_is_held_back_and_comes_next,
         rule_4_a_row_that_is_stamped_before_every_run_does_not_starve,
         rule_5_a_key_without_its_blob_waits_until_it_is_there,
         rule_5_a_logged_deletion_explains_an_absent_blob_unless_it_was_stamped_since,
-        rule_5_an_operator_can_ask_for_a_key,
-        rule_5_a_row_without_metadata_is_nobody_s_unless_that_was_asked_for,
+        rule_5_an_operator_can_ask_for_a_key, rule_5_a_row_without_metadata_is_nobody_s_unless_that_was_asked_for,
         rule_5_metadata_that_goes_between_queue_and_copy_takes_its_row_along,
-        rule_6_what_no_window_can_catch_is_reported,
-        rule_6_nothing_is_reported_of_keys_that_are_taken,
+        rule_6_what_no_window_can_catch_is_reported, rule_6_nothing_is_reported_of_keys_that_are_taken,
         rule_6_the_stamp_of_an_excluded_key_is_nobodys_concern,
     }
     ahead {
@@ -112,8 +114,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_8_of_two_that_resume_a_run_the_later_goes_on_alone,
         rule_8_a_run_that_was_resumed_elsewhere_ends_itself_there,
         rule_8_a_dead_holder_is_taken_over_by_name_and_that_is_reported,
-        rule_8_a_run_that_died_has_failed_once_another_has_its_lease,
-        rule_8_a_dead_pack_is_taken_over_by_name,
+        rule_8_a_run_that_died_has_failed_once_another_has_its_lease, rule_8_a_dead_pack_is_taken_over_by_name,
         rule_8_the_record_of_a_bundle_releases_its_leases,
     }
     drift {
@@ -166,18 +167,15 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         doctor_reports_changed_templates_and_those_of_one_table,
     }
     slices {
-        rule_8_a_second_run_is_told_who_holds_the_lease,
-        rule_8_who_lost_the_lease_writes_nothing_more,
+        rule_8_a_second_run_is_told_who_holds_the_lease, rule_8_who_lost_the_lease_writes_nothing_more,
         rule_8_the_same_run_resumed_twice_is_fenced_by_the_epoch,
-        rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken,
-        rule_9_every_batch_checks_whose_the_slice_is,
+        rule_9_a_fresh_run_empties_the_slice_so_that_updates_are_taken, rule_9_every_batch_checks_whose_the_slice_is,
         rule_9_without_a_marker_row_nothing_is_deleted,
         rule_9_a_run_that_a_later_one_of_its_scope_has_passed_is_not_gone_on_with,
         rule_10_a_complete_slice_is_packed_before_it_is_emptied,
         rule_10_start_table_refuses_to_empty_what_must_be_packed,
         rule_11_the_watermark_moves_with_the_complete_slice_and_never_back,
-        packing_a_finished_run_again_gives_the_same_root,
-        a_slice_read_over_several_connections_gives_the_same_root,
+        packing_a_finished_run_again_gives_the_same_root, a_slice_read_over_several_connections_gives_the_same_root,
     }
     tree {
         rule_7_every_ancestor_comes_whatever_its_metadata_or_window,
@@ -187,8 +185,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_7_what_step_3_leaves_without_a_parent_is_closed_after_it,
         rule_7_parents_that_the_source_lacks_or_that_are_excluded_are_listed,
         rule_7_a_cycle_is_an_error_that_names_its_rows_and_excluding_one_frees_the_others,
-        rule_7_a_flat_table_has_step_1_alone,
-        rule_13_two_hundred_levels_stand_in_order,
+        rule_7_a_flat_table_has_step_1_alone, rule_13_two_hundred_levels_stand_in_order,
         a_key_column_of_another_type_is_refused,
     }
     known {

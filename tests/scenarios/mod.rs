@@ -56,6 +56,7 @@ mod upkeep;
 mod values;
 mod views;
 mod weeks;
+mod windows;
 
 use crate::{ALONE_ON_SERVER, List, SERVER};
 use blobdelta::backend::{Connection, Credentials};

@@ -396,6 +396,8 @@ impl World {
             batch_size: Some(2),
             max_dop: 2,
             from: None,
+            until: None,
+            continues: None,
         };
         RunOptions {
             request,

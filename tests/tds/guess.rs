@@ -119,7 +119,8 @@ fn guessed(expression: &str) -> (Type, Datum) {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     match name {
         "ExcludedStreamId" | "BusinessUnitId" | "BusinessUnit" => (Type::Guid, Datum::Null),
-        "OutFolder" => (Type::NVarChar(Some(256)), Datum::Null),
+        "OutFolder" | "MaxWindow" => (Type::NVarChar(Some(256)), Datum::Null),
+        "Ends" => text("2026-01-01T00:00:00"),
         "KeyColumn" => text("stream_id"),
         "PathColumn" => text("path_locator"),
         "ParentPathColumn" => text("parent_path_locator"),
@@ -135,7 +136,7 @@ fn guessed(expression: &str) -> (Type, Datum) {
         _ if ends(&["Sha256"]) => text(&"0".repeat(64)),
         "k" | "vr" | "g" | "TookOver" | "stream_id" | "LeaseOwner" | "SourceId" | "Child" | "Parent" => guid,
         _ if ends(&["RunId"]) => guid,
-        "vm" | "vs" | "Utc" | "Local" | "ModifiedOn" | "DeletedOn" => time,
+        "vm" | "vs" | "Utc" | "Local" | "ModifiedOn" | "DeletedOn" | "WindowGoal" | "WindowUntil" => time,
         _ if ends(&["At", "AtLocal", "Start", "End", "Floor", "Before", "After", "Baseline", "WindowFrom"]) => time,
         _ if ends(&["ModifiedOn", "SYSUTCDATETIME()", "DeletionsFrom"]) => time,
         _ if name.contains("Is")
@@ -146,7 +147,7 @@ fn guessed(expression: &str) -> (Type, Datum) {
             number
         }
         "LagOnly" | "SliceChanged" | "Processed" | "Complete" | "n" | "Rows" | "Keys" | "Waiting" | "Version"
-        | "Moved" | "Result" | "Written" | "Removed" => number,
+        | "Moved" | "Result" | "Written" | "Removed" | "OneStampRows" | "HasMore" => number,
         _ if ends(&[
             "Number",
             "Attempt",

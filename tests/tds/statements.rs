@@ -198,12 +198,9 @@ fn of_tables(session: &mut dyn Sandbox) {
 
 fn of_runs(session: &mut dyn Sandbox) {
     tried(session.recent_runs(10));
-    tried(session.run_tables(key()));
-    tried(session.run_steps(key()));
-    tried(session.watermarks());
-    tried(session.unit_watermarks());
-    tried(session.pending());
-    tried(session.missing_parents(key()));
+    tried(session.run_tables(key()).and(session.run_steps(key())));
+    tried(session.watermarks().and(session.unit_watermarks()));
+    tried(session.pending().and(session.missing_parents(key())));
     tried(session.bundles(key()));
     tried(session.unshipped());
     tried(session.add_pending_shipment(key(), 1, "file:///out"));
@@ -226,6 +223,8 @@ fn of_a_run(session: &mut dyn Sandbox) {
         batch_size: None,
         max_dop: 2,
         from,
+        until: from,
+        continues: from.map(|_| key()),
     };
     for request in [request(Scope::All, None), request(unit(), Some(now()))] {
         tried(session.plan_table(&request, &config()));

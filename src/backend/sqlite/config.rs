@@ -11,6 +11,7 @@ use crate::model::column::{Column, DELTA_COLUMNS, delta_columns, is_delta};
 use crate::model::drift::SchemaDrift;
 use crate::model::id::Guid;
 use crate::model::key::KeyType;
+use crate::model::max_window::MaxWindow;
 use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::sqltype::SqlType;
 use crate::model::stamp::Stamps;
@@ -53,6 +54,7 @@ pub(super) fn write_config(db: &Database, table: &TableConfig) -> Result<()> {
             ":left": table.accepted_left_percent, ":standing": table.accepted_standing_percent,
             ":drift": table.schema_drift.as_str(),
             ":keys": table.key_type.name(), ":omit": table.omit_known_content,
+            ":most": table.max_window.map(|most| most.to_string()),
             ":meta": (!table.metadata_columns.is_empty()).then(|| join_names(&table.metadata_columns)),
             ":without": (!table.excluded_columns.is_empty()).then(|| join_names(&table.excluded_columns)),
         },
@@ -263,6 +265,11 @@ fn read(row: &Row<'_>) -> Result<TableConfig> {
         parent_path_column: optional(19)?,
         safety_buffer_minutes: row.get(20).map_err(broken)?,
         initial_baseline: row.get(21).map_err(|error| broken(error).table(&table_name).column("InitialBaseline"))?,
+        max_window: optional(39)?
+            .as_deref()
+            .map(MaxWindow::parse)
+            .transpose()
+            .map_err(|error| error.table(&table_name))?,
         clock: if bit(22)? { ClockKind::Utc } else { ClockKind::Local },
         excluded_stream_id: row.get(23).map_err(broken)?,
         is_active: bit(24)?,

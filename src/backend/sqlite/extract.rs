@@ -13,12 +13,13 @@ use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
-use crate::model::window::Window;
+use crate::model::window::{Cut, Window};
 use crate::scripts::statement::statement;
 use std::sync::Arc;
 
 const SQL: &str = include_str!("../../../sql/sqlite/extract.sql");
 const INSERT_RUN: &str = statement(SQL, "insert_run");
+const STARTED_TABLE: &str = statement(SQL, "started_table");
 const RESUME_RUN: &str = statement(SQL, "resume_run");
 const LEAVE_OUT_WITHOUT_UNITS: &str = statement(SQL, "leave_out_without_units");
 
@@ -65,6 +66,8 @@ impl Extract for Engine<'_> {
                     request.batch_size.unwrap_or(DEFAULT_BATCH_ROWS),
                     request.max_dop,
                     request.from,
+                    request.until,
+                    request.continues,
                 ),
             )?;
             note_left_out(db, id, request, started.utc)?;
@@ -203,14 +206,14 @@ fn resume_table(
     table: &TableConfig,
     fence: &Fence,
 ) -> Result<Option<TableRun>> {
-    let (start, end, queued): (Option<Timestamp>, Option<Timestamp>, Option<u64>) = db
-        .query_optional(
-            "SELECT WindowStart, WindowEnd, QueuedKeys FROM BlobDeltaRunTable WHERE RunId = ?1 AND TableName = ?2",
-            (run.id, &table.name),
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )?
+    type Started = (Option<Timestamp>, Option<Timestamp>, Option<u64>, Option<Timestamp>, Option<u64>);
+    let (start, end, queued, goal, one_stamp_rows): Started = db
+        .query_optional(STARTED_TABLE, (run.id, &table.name), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?
         .ok_or_else(|| Error::usage("this table is not part of the run"))?;
     let (Some(start), Some(end)) = (start, end) else { return Ok(None) };
+    let cut = Cut { goal: goal.unwrap_or(end), one_stamp_rows };
     let marker = marker::marker(db, table)?;
     if marker.run_id != Some(run.id) {
         let taken = marker.run_id.map_or("another run".into(), |run| format!("run {run}"));
@@ -230,5 +233,5 @@ fn resume_table(
     let complete = marker.state != crate::model::slice::SliceState::Filling;
     let window = Window { start, end, clock: table.clock };
     let fence = fence.clone();
-    Ok(Some(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over: None }))
+    Ok(Some(TableRun { fence, window, cut, scope: run.scope, queued_keys, ended_keys, complete, took_over: None }))
 }

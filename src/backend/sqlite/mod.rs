@@ -81,6 +81,7 @@ mod unique;
 mod upkeep;
 mod value_check;
 mod versions;
+mod window;
 mod write;
 
 pub use database::JOB_DATABASE;

@@ -5,12 +5,14 @@ use crate::error::{Error, Result};
 use crate::model::clock::ServerTime;
 use crate::model::destination::{BundleForm, Destination, Seal};
 use crate::model::id::Guid;
+use crate::model::name::TableName;
 use crate::model::run::{Run, Status};
 use crate::scripts::statement::statement;
 use rusqlite::Row;
 
 const SQL: &str = include_str!("../../../sql/sqlite/runs.sql");
 const WRITE_DESTINATION: &str = statement(SQL, "write_destination");
+const OPEN_WINDOWS: &str = statement(SQL, "open_windows");
 const SELECT_RUN: &str = statement(SQL, "select_run");
 
 /// Within a transaction.
@@ -38,6 +40,11 @@ pub(super) fn recent(db: &Database, limit: u32) -> Result<Vec<Run>> {
     db.query_all(&format!("{SELECT_RUN} ORDER BY RunStartedAt DESC, RunId LIMIT ?1"), [limit], read_run)
 }
 
+/// The tables of a run whose windows were cut, and that nothing has taken since.
+pub(super) fn open_windows(db: &Database, id: Guid) -> Result<Vec<TableName>> {
+    db.query_all(OPEN_WINDOWS, [id], |row| row.get(0))
+}
+
 fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
     let status: String = row.get(6)?;
     Ok(Run {
@@ -55,6 +62,8 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<Run> {
         from: row.get(12)?,
         attempt: row.get(13)?,
         destination: read_destination(row)?,
+        until: row.get(19)?,
+        continues: row.get(20)?,
     })
 }
 

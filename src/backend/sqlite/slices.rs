@@ -116,7 +116,7 @@ impl Slices for Engine<'_> {
             let times: (Timestamp, Timestamp, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let watermarks: (Option<Timestamp>, Timestamp) = (row.get(3)?, row.get(4)?);
             let texts: (String, String) = (row.get(5)?, row.get(6)?);
-            let ends: (Option<Guid>, Timestamp) = (row.get(7)?, row.get(8)?);
+            let ends: (Option<Guid>, Timestamp, Timestamp) = (row.get(7)?, row.get(8)?, row.get(9)?);
             Ok((times, watermarks, texts, ends))
         })?;
         let Some(((start, end, buffer_minutes), watermarks, texts, ends)) = found else {
@@ -128,6 +128,7 @@ impl Slices for Engine<'_> {
         Ok(TableReport {
             table: table.clone(),
             window: Window { start, end, clock },
+            goal: ends.2,
             buffer_minutes,
             active_transaction_floor: None,
             scope: ends.0.into(),

@@ -7,7 +7,8 @@ use super::lease::Lease;
 use super::prepared::{Given, Prepared};
 use super::sql::{filled, to_json};
 use super::template::{self, Parameters};
-use super::{ancestors, asked, config, drift, marker, reported, scope, survey};
+use super::window::{self, Asked, Beginning};
+use super::{ancestors, asked, config, drift, marker, reported, runs, scope, survey};
 use crate::error::{Error, Result};
 use crate::model::clock::{ClockKind, ServerTime};
 use crate::model::destination::pack_command;
@@ -17,15 +18,12 @@ use crate::model::run::{Fence, Run, RunRequest, Scope, TableCounts, TablePlan, T
 use crate::model::slice::SliceState;
 use crate::model::table::TableConfig;
 use crate::model::time::Timestamp;
-use crate::model::window::{Window, WindowInputs};
 use crate::scripts::statement::statement;
 use rusqlite::types::Value;
 use std::rc::Rc;
 
 const SQL: &str = include_str!("../../../sql/sqlite/start.sql");
 const LAST_THAT_BINDS: &str = statement(SQL, "last_that_binds");
-const UNIT_WATERMARK: &str = statement(SQL, "unit_watermark");
-const PREVIOUS_RUN: &str = statement(SQL, "previous_run");
 const HELD_BACK: &str = statement(SQL, "held_back");
 const BEGIN_SLICE: &str = statement(SQL, "begin_slice");
 const BEGIN_TABLE: &str = statement(SQL, "begin_table");
@@ -37,15 +35,6 @@ const NEW_UNITS: &str = statement(SQL, "new_units");
 
 /// From so many keys on, an index is made faster at the end than key by key.
 const MANY_KEYS: u64 = 10_000;
-
-/// What a table run that begins now is computed from.
-pub(super) struct Beginning {
-    window: Window,
-    watermark: Option<Timestamp>,
-    previous_run_id: Option<Guid>,
-    /// What was logged since then, UTC, is reported again.
-    deletions_from: Option<Timestamp>,
-}
 
 /// The tables that a request means, checked as far as can be without touching them.
 pub(super) fn requested_tables(db: &Database, request: &RunRequest) -> Result<Vec<TableConfig>> {
@@ -62,6 +51,16 @@ pub(super) fn requested_tables(db: &Database, request: &RunRequest) -> Result<Ve
     if let (true, Some(name)) = (chosen.is_empty(), &request.table) {
         let hint = format!("configured are: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
         return Err(Error::config("this table is not configured").table(name).hint(hint));
+    }
+    if let Some(before) = request.continues {
+        let open = runs::open_windows(db, before)?;
+        let chosen: Vec<TableConfig> = chosen.into_iter().filter(|table| open.contains(&table.name)).collect();
+        return match chosen.is_empty() {
+            false => Ok(chosen),
+            true => {
+                Err(Error::usage("no table of this run has a window that goes on").run(before).hint("start a new run"))
+            }
+        };
     }
     if chosen.is_empty() && is_any_active {
         return Err(Error::config(format!("no active table has business units, so no run for {}", request.scope))
@@ -108,47 +107,12 @@ pub(super) fn check_clock(db: &Database, tables: &[TableConfig], now: ServerTime
     }
 }
 
-fn begin(
-    db: &Database,
-    started: ServerTime,
-    scope: Scope,
-    from: Option<Timestamp>,
-    prepared: &Prepared,
-) -> Result<Beginning> {
-    let table = &prepared.config;
-    let watermark: Option<Timestamp> = match scope {
-        Scope::All => db.query_optional(
-            "SELECT LastHighWaterModifiedOn FROM BlobDeltaHighWatermark WHERE TableName = ?1",
-            [&table.name],
-            |row| row.get(0),
-        )?,
-        // Rule 12: a unit has a watermark of its own.
-        Scope::BusinessUnit(unit) => db.query_optional(UNIT_WATERMARK, (&table.name, unit), |row| row.get(0))?,
-    }
-    .flatten();
-    let previous_run_id: Option<Guid> =
-        db.query_optional(PREVIOUS_RUN, (&table.name, scope.to_string()), |row| row.get(0))?;
-    let window = Window::compute(&WindowInputs {
-        run_start: started.of(table.clock),
-        last_high_water: watermark,
-        initial_baseline: table.initial_baseline,
-        from,
-        buffer_minutes: table.safety_buffer_minutes,
-        // An embedded instance cannot look into other sessions: the manifest says lag_only.
-        oldest_open_transaction: None,
-        clock: table.clock,
-        in_days: prepared.placeholders.stamps().in_days(),
-    });
-    let deletions_from = from.map(|from| table.clock.not_after_utc(from));
-    Ok(Beginning { window, watermark, previous_run_id, deletions_from })
-}
-
 /// Fills the queue as a run would, counts it, and rolls everything back.
 pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableConfig) -> Result<TablePlan> {
     let started = engine.db.server_time();
     check_clock(engine.db, std::slice::from_ref(table), started, None)?;
     let prepared = engine.state.prepared.prepare(engine.db, table)?;
-    let beginning = begin(engine.db, started, request.scope, request.from, &prepared)?;
+    let beginning = window::begin(engine.db, &Asked::of_request(request, started), &prepared)?;
     let marker = marker::marker(engine.db, table);
     let refused = match &marker {
         Err(error) => Some(error.to_string()),
@@ -159,6 +123,7 @@ pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableC
     };
     let mut parameters = prepared.parameters(&given(Guid::random(), started, request.scope, table.clock, &beginning));
     parameters.push(("@DeletionsFrom", deletions_from(&beginning)));
+    let (ends, has_more_ends) = window::ends(engine.db, &prepared, &beginning, &parameters)?;
     let rolled_back = Error::internal("rolled back");
     let mut planned = None;
     let outcome = engine.db.transact("plan", |db| {
@@ -167,7 +132,7 @@ pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableC
         scope::drop_foreign(db, &prepared, request.scope, &parameters)?;
         let suspect = suspects(db, &prepared, &parameters, marker.is_ok()).err().map(|error| error.to_string());
         let mut counts = reported::reported(db, &prepared, &parameters)?;
-        prepared.run_filled(db, "held_back", HELD_BACK, &parameters)?;
+        hold_back(db, &prepared, &beginning, &parameters)?;
         counts.held_back =
             query_script_u64(db, "SELECT count(*) FROM BlobDeltaHeldBackKey WHERE RunId = @RunId", &parameters)?;
         (counts.pending, counts.pending_since) = asked::pending_keys(db, table, request.scope)?;
@@ -184,6 +149,8 @@ pub(super) fn plan(engine: &mut Engine<'_>, request: &RunRequest, table: &TableC
     Ok(TablePlan {
         table: table.name.clone(),
         window: beginning.window,
+        ends,
+        has_more_ends,
         keys,
         counts,
         refused: refused.or(suspect),
@@ -211,8 +178,10 @@ pub(super) fn start_fresh(
     if !changes.is_empty() && table.schema_drift == SchemaDrift::Refuse {
         return Err(refused(&changes));
     }
-    let beginning = begin(db, run.started_at, run.scope, run.from, prepared)?;
-    let window = beginning.window;
+    let mut beginning = window::begin(db, &Asked::of_run(run), prepared)?;
+    let whole = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
+    window::cut(db, prepared, &mut beginning, &whole)?;
+    let (window, cut) = (beginning.window, beginning.cut);
     let parameters = prepared.parameters(&given(run.id, run.started_at, run.scope, table.clock, &beginning));
     let older_now = reported::older_now(db, prepared, run, &marker, &parameters)?;
     let start = TableStart { lease, run, fence, beginning: &beginning };
@@ -226,6 +195,7 @@ pub(super) fn start_fresh(
     Ok(TableRun {
         fence: fence.clone(),
         window,
+        cut,
         scope: run.scope,
         queued_keys,
         ended_keys: 0,
@@ -276,6 +246,8 @@ impl TableStart<'_> {
                     beginning.deletions_from,
                     beginning.previous_run_id,
                     beginning.watermark,
+                    beginning.cut.goal,
+                    beginning.cut.one_stamp_rows,
                 ),
             )?;
             Ok(())
@@ -303,7 +275,7 @@ impl TableStart<'_> {
             if queued > MANY_KEYS {
                 config::drop_order_index(db, table)?;
             }
-            prepared.run_filled(db, "held_back", HELD_BACK, &parameters)?;
+            hold_back(db, prepared, beginning, &parameters)?;
             reported::report_deletions(db, prepared, &parameters)?;
             if beginning.deletions_from.is_some() {
                 prepared.run_filled(db, "left_again", LEFT_AGAIN, &parameters)?;
@@ -324,6 +296,17 @@ impl TableStart<'_> {
             Ok(queued)
         })
     }
+}
+
+/// Rule 4. Behind a window that was cut nothing is held back: the next one takes it.
+fn hold_back(db: &Database, prepared: &Prepared, beginning: &Beginning, parameters: &Parameters) -> Result<()> {
+    if !beginning.holds_back() {
+        return Ok(());
+    }
+    let mut parameters = parameters.clone();
+    parameters.retain(|(name, _)| *name != "@WindowEnd");
+    parameters.push(("@WindowEnd", Value::Text(beginning.held_from.to_string())));
+    prepared.run_filled(db, "held_back", HELD_BACK, &parameters).map(drop)
 }
 
 /// SQLite drops the pages of a table where a DELETE says nothing about its rows, so it is asked first

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::clock::ClockKind;
 use crate::model::drift::SchemaDrift;
 use crate::model::key::KeyType;
+use crate::model::max_window::MaxWindow;
 use crate::model::name::{TableName, join_names, parse_names};
 use crate::model::table::TableConfig;
 use crate::scripts::statement::statement;
@@ -17,7 +18,7 @@ const SQL: &str = include_str!("../../../sql/sqlserver/config.sql");
 const ADD_WATERMARK: &str = statement(SQL, "add_watermark");
 
 /// The columns, in the order of [`values_of`] and [`read`].
-const COLUMNS: [&str; 40] = [
+const COLUMNS: [&str; 41] = [
     "TableName",
     "SourceDb",
     "SourceSchema",
@@ -57,6 +58,7 @@ const COLUMNS: [&str; 40] = [
     "MetadataCreatedOnCol",
     "OmitKnownContent",
     "DeletedWhen",
+    "MaxWindow",
     // The last, which is looked up and never written.
     "KeyType",
 ];
@@ -169,7 +171,7 @@ fn insert(table: &TableConfig) -> Sql<'_> {
     sql.then(")")
 }
 
-fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 39] {
+fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 40] {
     let units = table.business_unit_table.as_ref();
     [
         (&table.name).into(),
@@ -211,6 +213,7 @@ fn values_of(table: &TableConfig) -> [SqlParameter<'_>; 39] {
         table.metadata_created_on_column.as_ref().into(),
         table.omit_known_content.into(),
         table.deleted_when.as_ref().into(),
+        table.max_window.map(|most| most.to_string()).into(),
     ]
 }
 
@@ -238,12 +241,13 @@ fn read(fields: &RowFields<'_>) -> Result<TableConfig> {
         business_unit_table: units,
         business_unit_id_column: optional(16)?,
         key_column: text(17)?.to_owned(),
-        key_type: KeyType::from_name(text(39)?).map_err(|error| error.table(&table))?,
+        key_type: KeyType::from_name(text(40)?).map_err(|error| error.table(&table))?,
         path_column: optional(18)?,
         parent_path_column: optional(19)?,
         safety_buffer_minutes: u32::try_from(fields.must(20, RowFields::number)?)
             .map_err(|_| Error::config("SafetyBufferMinutes is negative").table(&table))?,
         initial_baseline: fields.time(21)?,
+        max_window: fields.text(39)?.map(MaxWindow::parse).transpose().map_err(|error| error.table(&table))?,
         clock: if bit(22)? { ClockKind::Utc } else { ClockKind::Local },
         excluded_stream_id: fields.guid(23)?,
         is_active: bit(24)?,

@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::marker::placed;
 use super::runs::destination_inputs;
 use super::sql::{Sql, SqlParameter};
-use super::values::{RowFields, number_at};
+use super::values::{RowFields, number_at, text_at};
 use crate::backend::extract::{Extract, LeaseKeeper};
 use crate::backend::jobs::Jobs as _;
 use crate::error::{Error, Result};
@@ -15,7 +15,8 @@ use crate::model::id::Guid;
 use crate::model::name::TableName;
 use crate::model::run::{BatchOutcome, Fence, Run, RunRequest, Status, Step, TableCounts, TablePlan, TableRun};
 use crate::model::table::TableConfig;
-use crate::model::window::Window;
+use crate::model::time::Timestamp;
+use crate::model::window::{Cut, Window};
 use crate::scripts::statement::statement;
 use std::time::Duration;
 use tiberius::Row;
@@ -43,6 +44,9 @@ impl Extract for Engine<'_> {
         if let Some(from) = request.from {
             sql = sql.then(", @WindowFrom = ").bind(from);
         }
+        if let Some(until) = request.until {
+            sql = sql.then(", @WindowUntil = ").bind(until);
+        }
         let row = self.db.client.unit(|client| client.row("plan a table", sql.clone()));
         let row = row.map_err(|error| self.db.name_script(error).table(&table.name))?;
         let row = row.ok_or_else(|| Error::internal("the plan of a table is empty").table(&table.name))?;
@@ -55,6 +59,8 @@ impl Extract for Engine<'_> {
                 end: fields.must(1, RowFields::time)?,
                 clock: table.clock,
             },
+            ends: text_at(&fields, 5)?.split(',').map(Timestamp::parse).collect::<Result<_>>()?,
+            has_more_ends: fields.number(6)? == Some(1),
             keys: number_at(&fields, 2)?,
             counts: fields.text(3)?.map(counts_of).transpose()?.unwrap_or_default(),
             refused: fields.text(4)?.map(str::to_owned),
@@ -73,6 +79,8 @@ impl Extract for Engine<'_> {
                 ("BusinessUnitId", request.scope.business_unit().into()),
                 ("RequestedBy", (&request.requested_by).into()),
                 ("WindowFrom", request.from.into()),
+                ("WindowUntil", request.until.into()),
+                ("ContinuesRunId", request.continues.into()),
                 ("RunId", id.into()),
             ];
             inputs.extend(destination_inputs(recorded));
@@ -296,7 +304,9 @@ fn table_run(db: &mut Database, run: &Run, table: &TableConfig, started: &Row) -
     let (start, end) = (fields.must(0, RowFields::time)?, fields.must(1, RowFields::time)?);
     let window = Window { start, end, clock: table.clock };
     let ended_keys = number_at(&fields, 2)?;
-    Ok(TableRun { fence, window, scope: run.scope, queued_keys, ended_keys, complete, took_over })
+    let one_stamp_rows = fields.number(4)?.and_then(|rows| u64::try_from(rows).ok());
+    let cut = Cut { goal: fields.time(3)?.unwrap_or(end), one_stamp_rows };
+    Ok(TableRun { fence, window, cut, scope: run.scope, queued_keys, ended_keys, complete, took_over })
 }
 
 /// What every write of a table run carries.

@@ -36,6 +36,8 @@ fn read_run(fields: &RowFields<'_>) -> Result<Run> {
         from: fields.time(12)?,
         attempt: number_at(fields, 13)?,
         destination: read_destination(fields)?,
+        until: fields.time(19)?,
+        continues: fields.guid(20)?,
     })
 }
 

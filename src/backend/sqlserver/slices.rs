@@ -276,6 +276,7 @@ fn report(engine: &mut Engine<'_>, run_id: Guid, table: &TableName) -> Result<Ta
     Ok(TableReport {
         table: table.clone(),
         window: Window { start: fields.must(0, RowFields::time)?, end: fields.must(1, RowFields::time)?, clock },
+        goal: fields.must(13, RowFields::time)?,
         buffer_minutes: number_at(&fields, 2)?,
         active_transaction_floor: floor,
         scope: fields.guid(7)?.into(),

@@ -108,6 +108,8 @@ pub(super) fn run(
         batch_size: None,
         max_dop: 2,
         from,
+        until: None,
+        continues: None,
     };
     let options = RunOptions {
         request,
