@@ -69,4 +69,8 @@ WHERE r.DeletedOn IS NOT NULL AND NOT EXISTS (
 GO
 
 -- name: is_table
-SELECT CASE WHEN OBJECT_ID(@P1, N'U') IS NULL THEN 0 ELSE 1 END
+-- By the catalog: not every server asks OBJECT_ID for the type, too.
+SELECT CASE WHEN EXISTS (
+    SELECT 1 FROM [{Db}].sys.objects AS o INNER JOIN [{Db}].sys.schemas AS s ON s.schema_id = o.schema_id
+    WHERE s.name = @P1 AND o.name = @P2 AND o.type = 'V'
+) THEN 0 ELSE 1 END

@@ -57,7 +57,10 @@ fn unit_of_metadata(db: &mut Database, table: &TableConfig) -> Result<String> {
 
 fn trigger(db: &mut Database, table: &TableConfig, on: &TableName, (text, unit): (&str, &str)) -> Result<String> {
     let full = catalog::resolve(&mut db.client, on)?;
-    let row = db.client.row("look up a table", Sql::new(IS_TABLE).with(&full))?;
+    let row = db.client.row(
+        "look up a table",
+        Sql::new(filled(IS_TABLE, &[("Db", &quote(&on.db))])).with(&on.schema).with(&on.table),
+    )?;
     if row.map(|row| RowFields::of(&row).must(0, RowFields::number)).transpose()? != Some(1) {
         let text = format!("{on} is a view, and nothing is deleted from it without its own table");
         return Err(Error::config(text).table(&table.name).hint(
