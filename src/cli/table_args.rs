@@ -106,8 +106,8 @@ pub struct TableRefreshArgs {
 }
 
 const TABLE_TRIGGER_HELP: &str = "\
-The script is for the administrator of the tables. It fills the deletion log (BlobDeltaDeletionLog). blobdelta prints
-it and changes nothing. TRUNCATE TABLE fires no trigger. An embedded instance has no triggers that reach the job
+The script is for the administrator of the tables. It fills the deletion log (BlobDeltaDeletionLog). It is only
+printed; nothing is changed. TRUNCATE TABLE fires no trigger. An embedded instance has no triggers that reach the job
 database, only --audit. Systems that set a flag and delete nothing need no trigger: see DeletedWhen of `table set`.
 
 Examples:

@@ -23,7 +23,7 @@ fn a_copied_folder_is_refused_and_a_renamed_one_is_not() {
     let status = world.call_on(&connection, &["status"]);
     assert!(status.code == 0 && status.stdout.contains("was deployed on"), "{status:?}");
     let plan = world.call_on(&connection, &["run", "--plan"]);
-    assert!(plan.code == 0 && plan.stdout.contains("would be refused"), "{plan:?}");
+    assert!(plan.code == 2 && plan.stdout.contains("would be refused"), "{plan:?}");
     assert_eq!(world.call_on(&connection, &["doctor"]).code, 2);
     std::fs::rename(world.path("source"), world.path("renamed")).unwrap();
     let renamed = format!("sqlite:{}", world.path("renamed").display());
