@@ -1,4 +1,4 @@
--- 05: the engine. Version 33.
+-- 05: the engine. Version 34.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 33)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 34)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -630,6 +630,8 @@ BEGIN
             COALESCE(N'run ' + LOWER(CONVERT(nvarchar(36), @Last)), N'nobody'), N' was there last; nothing was written, start a new run');
         EXEC dbo.usp_BlobDelta_Throw 51003, @Message;
     END;
+    -- Windows that went back in time and did not come to their end are behind the watermark: any run takes what they left.
+    IF @End < @Goal AND @End < @Watermark AND (@WindowFrom IS NULL OR @End < @WindowFrom) SET @WindowFrom = @End;
     EXEC dbo.usp_BlobDelta_OldestTransaction @TableName, @Oldest OUTPUT, @Session OUTPUT, @LagOnly OUTPUT;
     SET @WindowEnd = DATEADD(minute, -@Buffer, @RunStart);
     EXEC dbo.usp_BlobDelta_IsStampedInDays @TableName, @InDays OUTPUT;
@@ -2302,10 +2304,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 33, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 33;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 34, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 34;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 33
+SELECT N'05_BlobDeltaJobs_Engine.sql', 34
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

@@ -24,8 +24,8 @@ the run prints the command that packs it.
 
 A table with MaxWindow comes in several windows if there is more to take: each is a run of its own with
 a bundle of its own, one after the other, until all is taken. If that stops in between, run again: the
-next run goes on from there (with --from: go on with --resume). With --no-bundle there is one window a
-call, because the next one empties the slice.
+next run goes on from there. With --no-bundle there is one window a call, because the next one empties
+the slice.
 
 A folder or destination with bundles of one business unit accepts no bundles of another unit or of
 all units, unless you add --shared-place.

@@ -1,8 +1,8 @@
 //! Windows of bounded size: a run, and the runs that go on from it where `MaxWindow` cut its windows, each with a slice and a
 //! bundle of its own. A slice holds one window at a time, so without bundles there is one window a call.
 //!
-//! Where it stops, whatever stops it, the next run goes on at the watermark. A run that goes back in time (`from`) is behind the
-//! watermark, and goes on where it stopped if it is resumed.
+//! Where it stops, whatever stops it, the next run goes on: at the watermark, or behind it, where windows that went back in time
+//! (`from`) did not come to their end.
 
 use super::admission::open_windows;
 use super::options::{RunOptions, RunReport};

@@ -72,6 +72,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
     windows {
         rule_1_a_first_load_comes_in_windows, rule_1_rows_of_one_stamp_are_not_parted, rule_1_days_are_not_parted,
         rule_1_a_window_smaller_than_the_buffer_goes_on, rule_1_windows_go_on_after_whatever_stopped_them,
+        rule_1_what_a_run_that_went_back_left_is_taken_by_the_next,
         rule_1_a_window_in_the_middle_that_fails_leaves_the_rest_for_the_next_run, rule_1_until_ends_a_run_earlier,
         rule_1_of_several_tables_those_that_were_cut_go_on, rule_4_windows_hold_back_what_one_window_would,
         rule_10_without_a_bundle_there_is_one_window_a_call,

@@ -250,6 +250,32 @@ pub fn rule_1_windows_go_on_after_whatever_stopped_them(on: &Instance) {
     has_all(&world, 1..=4);
 }
 
+/// A run that goes back in time stops between two windows, and the next run knows nothing of it, as by a schedule.
+pub fn rule_1_what_a_run_that_went_back_left_is_taken_by_the_next(on: &Instance) {
+    let mut world = seeded(on, &[1, 2, 3, 4], "1 row");
+    world.at(20 * DAY);
+    let options = world.options();
+    try_windows(&mut world, &options).unwrap();
+    let mut back = world.options();
+    back.request.from = Some(minute(0));
+    let one = world.run_with(&back).unwrap();
+    assert_eq!(bounds(std::slice::from_ref(&one))[0], (minute(0), minute(2 * DAY)));
+    world.at(22 * DAY);
+    let reports = try_windows(&mut world, &options).unwrap();
+    assert_eq!(bounds(&reports)[0].0, minute(2 * DAY), "where the run that went back stopped");
+    assert_eq!(rows(&reports), [1, 1, 1]);
+    assert_eq!(bounds(&reports)[2].1, minute(22 * DAY - BUFFER));
+    let reports = try_windows(&mut world, &options).unwrap();
+    assert_eq!(bounds(&reports)[0].0, minute(22 * DAY - 2 * BUFFER), "once");
+    // It ended where it was told to.
+    let mut until = back.clone();
+    until.request.until = Some(minute(2 * DAY));
+    try_windows(&mut world, &until).unwrap();
+    world.at(23 * DAY);
+    let reports = try_windows(&mut world, &options).unwrap();
+    assert_eq!(bounds(&reports)[0].0, minute(22 * DAY - 2 * BUFFER), "the watermark stayed");
+}
+
 pub fn rule_1_a_window_in_the_middle_that_fails_leaves_the_rest_for_the_next_run(on: &Instance) {
     let mut world = seeded(on, &[1, 2, 3], "1 row");
     world.table.schema_drift = SchemaDrift::Refuse;

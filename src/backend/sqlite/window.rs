@@ -91,11 +91,17 @@ pub(super) fn begin(db: &Database, asked: &Asked, prepared: &Prepared) -> Result
         (Some(before), Some((Some(end), Some(goal)))) if last == Some(before) => Some(Continued { end, goal }),
         (Some(before), _) => return Err(taken_since(before, last)),
     };
+    // Windows that went back in time and did not come to their end are behind the watermark: any run takes what they left.
+    let left_at = match completed {
+        Some((Some(end), Some(goal))) if end < goal && Some(end) < watermark => Some(end),
+        _ => None,
+    };
+    let from = asked.from.into_iter().chain(left_at).min();
     let inputs = WindowInputs {
         run_start: asked.started.of(table.clock),
         last_high_water: watermark,
         initial_baseline: table.initial_baseline,
-        from: asked.from,
+        from,
         until: asked.until,
         continues,
         buffer_minutes: table.safety_buffer_minutes,
@@ -111,7 +117,7 @@ pub(super) fn begin(db: &Database, asked: &Asked, prepared: &Prepared) -> Result
         cut: Cut { goal: window.end, one_stamp_rows: None },
         watermark,
         previous_run_id: last.filter(|_| completed.is_some()),
-        deletions_from: asked.from.map(|from| table.clock.not_after_utc(from)),
+        deletions_from: from.map(|from| table.clock.not_after_utc(from)),
         held_from: inputs.latest(),
         fresh: inputs.fresh().min(window.end),
     })
