@@ -34,8 +34,8 @@ SELECT max(LastHighWaterModifiedOn) FROM (
 -- What is left of the key @Key of the table @TableName: its row, its greatest stamp in whatever scope, whether the runs of the scope
 -- know that they handed it out, and the latest that is logged, and that the next run of the scope tells: of its deletion,
 -- and of its leaving; and the latest leaving that was told. A run of the business unit @BusinessUnitId tells deletions of what it handed out alone; all units are not asked.
--- @Latest is the latest time that a run would tell. Last come whether the key is deleted by DeletedWhen, by which stamp, and whether it
--- was asked for.
+-- @Latest is the latest time that a run would tell. Last come whether the key is deleted by DeletedWhen, by which stamp, whether it
+-- was asked for, and whether it is never captured.
 SELECT
     EXISTS (SELECT 1 FROM {SourceTable} AS s WHERE s.{KeyColumn} = {ToKey(}@Key{)ToKey}),
     (SELECT max({ModifiedOn}) FROM {MetadataTable} AS m WHERE m.{MetadataIdColumn} = {ToKey(}@Key{)ToKey}),
@@ -76,7 +76,9 @@ SELECT
     EXISTS (
         SELECT 1 FROM BlobDeltaPendingKey AS p
         WHERE p.TableName = @TableName AND p.Scope IN ('', @Scope) AND p.stream_id = @Key
-    );
+    ),
+    @Key IS @ExcludedStreamId
+    OR EXISTS (SELECT 1 FROM BlobDeltaExcludedKey AS e WHERE e.TableName = @TableName AND e.stream_id = @Key);
 
 -- name: parents
 -- The parent of the row @Key, if the source has it: whether it is in scope, its greatest stamp in whatever scope,

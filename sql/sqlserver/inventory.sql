@@ -11,7 +11,8 @@ COALESCE((
 -- the scope @P2 know that they handed it out, by [{IsHanded}], and the latest that is logged, and that the next run of the
 -- scope tells: of its deletion, and of its leaving, which [{OfScope}] names as the log does; and the latest leaving that was told. A run of a business unit
 -- tells deletions of what it handed out alone; all units are not asked. Last come whether a key is deleted by DeletedWhen, by
--- which stamp, and whether it was asked for. @P1 is the configured table, @P3 the latest time that a run would tell;
+-- which stamp, whether it was asked for, and whether it is never captured. @P1 is the configured table, @P3 the latest time that
+-- a run would tell, @P4 the key that is never captured (the id of no key for none);
 -- [{InScopeOrDeleted}] and [{IsDeleted}] are conditions on m.
 SELECT
     k.n,
@@ -50,7 +51,10 @@ SELECT
     ) AS FlaggedOn,
     CASE WHEN EXISTS (
         SELECT 1 FROM dbo.BlobDeltaPendingKey AS p WHERE p.TableName = @P1 AND p.Scope IN (N'', @P2) AND p.stream_id = k.k
-    ) THEN 1 ELSE 0 END AS IsPending
+    ) THEN 1 ELSE 0 END AS IsPending,
+    CASE WHEN k.k = @P4 OR EXISTS (
+        SELECT 1 FROM dbo.BlobDeltaExcludedKey AS e WHERE e.TableName = @P1 AND e.stream_id = k.k
+    ) THEN 1 ELSE 0 END AS IsExcluded
 FROM #BlobDeltaStage AS k
 ORDER BY k.n;
 

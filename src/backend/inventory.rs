@@ -73,6 +73,8 @@ pub struct Remains {
     pub left_on: Option<Timestamp>,
     /// The latest of its leaving the scope that was reported.
     pub reported_on: Option<Timestamp>,
+    /// Whether it is never captured.
+    pub is_excluded: bool,
     /// Whether it is deleted by `DeletedWhen`, and what of that.
     pub flagged: Option<Flagged>,
 }

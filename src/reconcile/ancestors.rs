@@ -52,9 +52,10 @@ impl Reconciler<'_> {
             return Ok(());
         }
         if parent.is_excluded {
-            let is_held = self.index.match_key(parent.key)?.is_some_and(|latest| latest.version.tombstone.is_none());
-            self.report.excluded += u64::from(is_held);
-            return Ok(());
+            let held = self.index.match_key(parent.key)?.filter(|latest| latest.version.tombstone.is_none());
+            let Some(latest) = held else { return Ok(()) };
+            let remains = self.remains(&[(parent.key, latest)])?;
+            return remains.into_iter().try_for_each(|remains| self.judge_excluded(parent.key, latest, remains));
         }
         let latest = self.index.get(parent.key)?;
         // One that the bundles have as a row of the scope has left it. That is said of it, and brings it by its place of now.

@@ -61,6 +61,8 @@ pub enum DifferenceKind {
     WentBack,
     /// Deleted by DeletedWhen, and no bundle says so.
     Flagged,
+    /// Deleted by DeletedWhen, and its key is excluded, so that no run says so.
+    Excluded,
     /// A row without ModifiedOn, which no window takes.
     NullModifiedOn,
     /// A row whose ModifiedOn lies in the future, which no window takes until then.
@@ -81,6 +83,7 @@ impl DifferenceKind {
             Self::StampedBack => "stamped-back",
             Self::WentBack => "went-back",
             Self::Flagged => "flagged",
+            Self::Excluded => "excluded",
             Self::NullModifiedOn => "null-modified-on",
             Self::FutureModifiedOn => "future-modified-on",
         }
@@ -88,7 +91,7 @@ impl DifferenceKind {
 
     /// Whether a consumer of the bundles has something wrong because of it; else it is worth knowing.
     pub fn is_wrong(self) -> bool {
-        !matches!(self, Self::StampedBack | Self::NullModifiedOn | Self::FutureModifiedOn)
+        !matches!(self, Self::StampedBack | Self::Excluded | Self::NullModifiedOn | Self::FutureModifiedOn)
     }
 
     /// Whether a run that takes the key once more mends it.
@@ -103,14 +106,15 @@ impl DifferenceKind {
                 "--pend makes the next run copy these rows once more"
             }
             Self::Buried => {
-                "the deletion log names rows that still exist; with a new ModifiedOn the next run ships them again"
+                "the bundles have a later deletion of rows that still exist; with a new ModifiedOn the next run ships them again"
             }
             Self::Gone => {
                 "--log-deletions logs them as deleted for the next run; if the source was restored from a backup, correct it first"
             }
             Self::LeftScope => "--log-deletions makes the next run tell the receivers of this scope, and no others",
             Self::StampedBack => {
-                "ModifiedOn was set back, or the source was restored; receivers keep the later version; --content compares it"
+                "ModifiedOn was set back, or the source was restored; receivers keep the later version, and so keep a row that is \
+                 flagged as deleted; --content compares it; with a new ModifiedOn the next run ships what the source has"
             }
             Self::WentBack => {
                 "the source went back in time, and receivers keep the later version; give these rows a new ModifiedOn, and the \
@@ -119,6 +123,10 @@ impl DifferenceKind {
             Self::Flagged => {
                 "they were flagged without a new ModifiedOn, or before DeletedWhen was set; --pend makes the next run ship their \
                  deletion"
+            }
+            Self::Excluded => {
+                "they are flagged as deleted, but no run ships that, because their keys are excluded; `blobdelta key include` \
+                 ends this, and the next run ships their deletion"
             }
             Self::NullModifiedOn | Self::FutureModifiedOn => "correct ModifiedOn at the source, or exclude the keys",
         }

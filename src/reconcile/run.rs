@@ -284,7 +284,9 @@ impl<'a> Reconciler<'a> {
             self.monitor.check()?;
             let remains = self.remains(&page)?;
             for ((key, latest), remains) in page.iter().zip(remains) {
-                if let Some(flagged) = remains.flagged {
+                if remains.flagged.is_some() && remains.is_excluded {
+                    self.judge_excluded(*key, *latest, remains)?;
+                } else if let Some(flagged) = remains.flagged {
                     self.judge_flagged(*key, *latest, flagged)?;
                 } else if !remains.is_there {
                     self.judge_gone(*key, *latest, remains)?;
@@ -302,7 +304,7 @@ impl<'a> Reconciler<'a> {
         latest.is_ancestor && (latest.unit.is_none() || self.table.metadata_business_unit_column.is_none())
     }
 
-    fn remains(&mut self, page: &[(Guid, LatestVersion)]) -> Result<Vec<Remains>> {
+    pub(super) fn remains(&mut self, page: &[(Guid, LatestVersion)]) -> Result<Vec<Remains>> {
         let keys: Vec<Guid> = page.iter().map(|(key, _)| *key).collect();
         let remains = self.backend.remains(self.table, self.scope, self.now, &keys)?;
         match remains.len() == keys.len() {
@@ -311,15 +313,39 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// A key that is deleted by `DeletedWhen`. What came later than that came without its blob, for what lies below it.
+    /// Rule 6: a key that the bundles have and that is never captured. No run tells that it is deleted by `DeletedWhen`, whoever asks.
+    pub(super) fn judge_excluded(&mut self, key: Guid, latest: LatestVersion, remains: Remains) -> Result<()> {
+        self.report.excluded += 1;
+        match remains.flagged.filter(|flagged| !self.passed_its_flag(&latest, flagged.on)) {
+            Some(Flagged { on: at_source, .. }) => {
+                let (kind, in_bundles) = (DifferenceKind::Excluded, latest.version.modified_on);
+                self.note(Difference { kind, key, at_source, in_bundles })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether receivers were told of the flag, and have the folder without its content since, for what lies in it.
+    fn passed_its_flag(&self, latest: &LatestVersion, flagged: Option<Timestamp>) -> bool {
+        let passes = flagged.map(|flagged| flagged.plus_ticks(PASSES));
+        passes.is_some() && latest.version.modified_on == passes && self.came_for_others(latest)
+    }
+
+    /// A key that is deleted by `DeletedWhen`. A tombstone that is earlier than what the bundles have loses at receivers.
     fn judge_flagged(&mut self, key: Guid, latest: LatestVersion, flagged: Flagged) -> Result<()> {
         let held = latest.version.modified_on;
         let finding = |kind| Difference { kind, key, at_source: flagged.on, in_bundles: held };
         let Some(on) = flagged.on else { return self.note(finding(DifferenceKind::NullModifiedOn)) };
+        if on > self.now {
+            return self.note(finding(DifferenceKind::FutureModifiedOn));
+        }
         if flagged.is_pending {
             self.report.pending += 1;
-        } else if held > Some(on) {
+        } else if self.passed_its_flag(&latest, flagged.on) {
             self.report.equal += 1;
+        } else if held > Some(on) {
+            let is_compared = self.options.content;
+            self.note(finding(if is_compared { DifferenceKind::WentBack } else { DifferenceKind::StampedBack }))?;
         } else if self.is_due(on) {
             self.note(finding(DifferenceKind::Flagged))?;
         } else {

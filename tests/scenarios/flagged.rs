@@ -284,6 +284,81 @@ pub fn rule_6_what_is_flagged_and_told_to_nobody_is_counted_as_its_row_would_be(
     assert_eq!((counted.pending, counted.tombstones), (1, 0));
 }
 
+pub fn rule_6_what_is_flagged_and_excluded_is_named_and_nobody_is_told(on: &Instance) {
+    for letter in [ALL, Some(A)] {
+        let mut world = flagged_world(on);
+        let table = world.table.name.clone();
+        world.put(1, None, b"folder", 100, A);
+        world.put(2, Some(1), b"two", 100, A);
+        world.put(3, None, b"three", 100, A);
+        run(&mut world, 1000, letter);
+        for number in [1, 3] {
+            flag(&mut world, number, 1100, A);
+            world.backend.exclude_key(&table, key(number), "left as it is").unwrap();
+        }
+        for at in [2000, 3000] {
+            run(&mut world, at, letter);
+            let report = look(&mut world, true, letter);
+            let mut named = found(&report, DifferenceKind::Excluded);
+            named.sort_unstable();
+            assert_eq!((named, report.counts.len()), (vec![1, 3], 1), "{letter:?} {report:?}");
+            assert_eq!((report.excluded, report.pending, report.pended), (2, 0, 0), "{letter:?} {report:?}");
+            assert!(report.is_good() && report.what_to_do(DifferenceKind::Excluded).contains("key include"));
+        }
+        // What it says to do works.
+        for number in [1, 3] {
+            assert!(world.backend.include_key(&table, key(number)).unwrap());
+        }
+        run(&mut world, 4000, letter);
+        assert_eq!(deleted(&mut world), [(1, 1100), (3, 1100)], "{letter:?}");
+        assert_eq!(received(&world), [(1, false), (2, true)], "{letter:?}");
+        let clear = look(&mut world, false, letter);
+        assert!(clear.counts.is_empty() && clear.excluded == 0, "{letter:?} {clear:?}");
+        // Of a folder that stays without its content the deletion was told.
+        world.backend.exclude_key(&table, key(1), "left as it is").unwrap();
+        let told = look(&mut world, false, letter);
+        assert_eq!((told.counts.len(), told.excluded), (0, 1), "{letter:?} {told:?}");
+    }
+}
+
+pub fn rule_5_a_flag_that_is_not_later_than_what_was_shipped_is_reported(on: &Instance) {
+    for letter in [ALL, Some(A)] {
+        let mut world = flagged_world(on);
+        for number in 1..4 {
+            world.put(number, None, b"x", 500, A);
+        }
+        run(&mut world, 1000, letter);
+        flag(&mut world, 1, 400, A);
+        world.stamp(2, 400, A);
+        flag(&mut world, 3, 99_999, A);
+        let mut options = world.options();
+        options.request.scope = Scope::from(letter.map(unit));
+        options.request.from = Some(minute(50));
+        world.at(2000);
+        world.run_with(&options).unwrap();
+        assert_eq!(received(&world), [(1, true), (2, true), (3, true)], "the earlier tombstone loses");
+        for _ in 0..2 {
+            let report = look(&mut world, true, letter);
+            let mut back = found(&report, DifferenceKind::StampedBack);
+            back.sort_unstable();
+            assert_eq!((back, report.counts.len(), report.pended), (vec![1, 2], 2, 0), "{letter:?} {report:?}");
+            assert_eq!(found(&report, DifferenceKind::FutureModifiedOn), [3], "{letter:?} {report:?}");
+            assert!(report.what_to_do(DifferenceKind::StampedBack).contains("new ModifiedOn"));
+        }
+        let compared = ReconcileOptions { content: true, unit: letter.map(unit), ..ReconcileOptions::default() };
+        let report = reconciled(&mut world, &compared);
+        assert_eq!(found(&report, DifferenceKind::WentBack), [1], "{letter:?} {report:?}");
+        assert_eq!(found(&report, DifferenceKind::StampedBack), [2], "{letter:?} {report:?}");
+        for (number, letter) in [(1, A), (3, A)] {
+            flag(&mut world, number, 2100, letter);
+        }
+        world.stamp(2, 2100, A);
+        run(&mut world, 3000, letter);
+        assert_eq!((deleted(&mut world), received(&world)), (vec![(1, 2100), (3, 2100)], vec![(2, true)]));
+        assert!(look(&mut world, false, letter).counts.is_empty(), "{letter:?}");
+    }
+}
+
 pub fn rule_21_most_rows_of_a_scope_are_not_flagged_at_once(on: &Instance) {
     let mut world = flagged_world(on);
     for number in 1..41 {

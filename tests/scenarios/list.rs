@@ -148,6 +148,8 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_3_a_row_that_is_flagged_since_it_was_queued_is_no_row_and_told_by_the_next_run,
         rule_5_a_flag_without_a_stamp_is_found_and_comes_where_it_is_asked_for,
         rule_6_what_is_flagged_and_told_to_nobody_is_counted_as_its_row_would_be,
+        rule_6_what_is_flagged_and_excluded_is_named_and_nobody_is_told,
+        rule_5_a_flag_that_is_not_later_than_what_was_shipped_is_reported,
         rule_21_most_rows_of_a_scope_are_not_flagged_at_once,
         a_flag_that_says_nothing_is_refused,
     }

@@ -229,13 +229,14 @@ fn remains_of(
         ("@BusinessUnitId", bytes(scope.business_unit())),
         ("@Scope", Value::Text(scope.to_string())),
         ("@Latest", Value::Text(now.latest_reported().to_string())),
+        ("@ExcludedStreamId", bytes(table.excluded_stream_id)),
     ];
     let read = |error| failed("read the inventory", error).table(&table.name);
     let mut statement = template::prepare_script(db, "inventory_remains", sql, &parameters)?;
     let mut rows = statement.raw_query();
     let row = rows.next().map_err(read)?.ok_or_else(|| Error::internal("the source did not answer for a key"))?;
     let stamp = row.get_ref(1).map_err(read)?;
-    if !is_stamp_or_null(stamp) && !survey::excluded_keys(db, table)?.contains(&key) {
+    if !is_stamp_or_null(stamp) && !row.get::<_, bool>(9).map_err(read)? {
         return Err(odd_stamp(table, (&table.metadata_modified_on_column, survey::FORM), stamp, Ok(key)));
     }
     let is_odd = |at| row.get_ref(at).map(|value| !is_stamp_or_null(value)).map_err(read);
@@ -255,6 +256,7 @@ fn remains_in(row: &Row<'_>) -> rusqlite::Result<Remains> {
         deleted_on: time(3)?,
         left_on: time(4)?,
         reported_on: time(5)?,
+        is_excluded: row.get(9)?,
         flagged: row.get::<_, bool>(6)?.then_some(flagged),
     })
 }

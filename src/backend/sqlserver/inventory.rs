@@ -111,9 +111,9 @@ impl Inventory for SourceInventory<'_> {
     fn remains(&mut self, table: &TableConfig, scope: Scope, now: Timestamp, keys: &[Guid]) -> Result<Vec<Remains>> {
         let text = of_tables(self.db, REMAINS, table, now)?;
         let unit = scope.business_unit();
-        let of_scope = if unit.is_some() { "d.BusinessUnit = @P4" } else { "d.BusinessUnit IS NULL" };
+        let of_scope = if unit.is_some() { "d.BusinessUnit = @P5" } else { "d.BusinessUnit IS NULL" };
         let is_handed = if unit.is_some() { HANDED_TO_UNIT } else { "1 = 1" };
-        let unit_parameter = unit.map(|_| "@P4");
+        let unit_parameter = unit.map(|_| "@P5");
         let in_scope_or_deleted = in_scope_or_deleted(self.db, table, unit_parameter, "m")?;
         let is_deleted = is_deleted(self.db, table, unit_parameter)?.unwrap_or_else(|| "0 = 1".to_owned());
         let text = filled(
@@ -126,6 +126,7 @@ impl Inventory for SourceInventory<'_> {
             ],
         );
         let mut sql = Sql::new(text).with(&table.name).with(scope.to_string()).with(now.latest_reported());
+        sql = sql.with(never_captured(table));
         if let Some(unit) = unit {
             sql = sql.with(unit);
         }
@@ -136,7 +137,11 @@ impl Inventory for SourceInventory<'_> {
             let (deleted_on, left_on, reported_on) = (fields.time(4)?, fields.time(5)?, fields.time(6)?);
             let flagged = Flagged { on: fields.time(8)?, is_pending: fields.must(9, RowFields::number)? != 0 };
             let flagged = (fields.must(7, RowFields::number)? != 0).then_some(flagged);
-            found.insert(key, Remains { is_there, modified_on, is_handed, deleted_on, left_on, reported_on, flagged });
+            let is_excluded = fields.must(10, RowFields::number)? != 0;
+            found.insert(
+                key,
+                Remains { is_there, modified_on, is_handed, deleted_on, left_on, reported_on, is_excluded, flagged },
+            );
             Ok(())
         })?;
         Ok(keys.iter().map(|key| found.get(key).copied().unwrap_or_default()).collect())
