@@ -97,7 +97,7 @@ pub(super) const OF_TABLE: [&str; 11] = [
 
 /// See the module's text. [`Jobs`](super::Jobs) excludes and asks.
 pub trait Keys {
-    /// Takes an exclusion back, and has every scope take the key. Says whether it was excluded.
+    /// Takes an exclusion back, and has every scope take the key. Says whether it was excluded; if not, nothing changes.
     ///
     /// # Errors
     /// Config, if the table is not configured; Database.

@@ -100,7 +100,7 @@ pub use publish::{
 };
 pub use read::{Bundle, CheckedFile};
 pub use remote::{marked, marker_of, read_marker};
-pub use reported::{failed_text, warn_of_failed, warn_of_passed_by};
+pub use reported::{failed_text, named_places, warn_of_failed};
 pub(crate) use schema_sql::makes;
 pub use schema_sql::{create_table, quote_tsql};
 pub use send::Outgoing;

@@ -1,8 +1,8 @@
 //! What whoever takes bundles has to hear of them, whatever is done with them.
 
-use super::find::passed_by;
+use super::find::{BundlePlace, passed_by, places};
 use super::manifest::Manifest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::name::TableName;
 use crate::monitor::{Event, Monitor};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub fn warn_of_failed(path: &Path, manifest: &Manifest, monitor: &dyn Monitor) {
 ///
 /// # Errors
 /// Io, for a folder that cannot be listed.
-pub fn warn_of_passed_by(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<()> {
+fn warn_of_passed_by(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<()> {
     for path in passed_by(paths)? {
         monitor.event(Event::Warning(&format!(
             "passed by {}: it looks like a bundle, but a bundle's name ends in .bundle, .bundle.tar or .bundle.tar.age, \
@@ -40,4 +40,24 @@ pub fn warn_of_passed_by(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<()>
         )));
     }
     Ok(())
+}
+
+/// The [`places`] of paths that somebody named: each has to hold a bundle. What only looks like one there is reported.
+///
+/// # Errors
+/// As [`places`]; Usage, for the first without a bundle.
+pub fn named_places(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<BundlePlace>> {
+    warn_of_passed_by(paths, monitor)?;
+    let mut found = Vec::new();
+    for path in paths {
+        let here = places(std::slice::from_ref(path))?;
+        if here.is_empty() {
+            return Err(Error::usage("there is no bundle in this folder").file(path).hint(
+                "name a folder that holds folders that end in .bundle, or archives that end in .bundle.tar; folders below it \
+                 are not looked into: name each",
+            ));
+        }
+        found.extend(here);
+    }
+    Ok(found)
 }

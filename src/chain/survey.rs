@@ -3,8 +3,7 @@
 use super::arrange::arrange;
 use super::model::{BrokenBundle, ChainLink, ChainSurvey, Member};
 use crate::bundle::{
-    Access, Bundle, BundlePlace, Container, FileInfo, FileRole, Newest, TableInfo, places, warn_of_failed,
-    warn_of_passed_by,
+    Access, Bundle, BundlePlace, Container, FileInfo, FileRole, Newest, TableInfo, named_places, warn_of_failed,
 };
 use crate::error::{Error, Kind, Result};
 use crate::links::{ChainId, Link};
@@ -21,8 +20,7 @@ use std::path::PathBuf;
 /// Usage: a path that is not there, an encrypted archive that was named and that no identity
 /// opens, no bundle at all; Io, for a folder that cannot be listed; Cancelled.
 pub fn survey(paths: &[PathBuf], access: &Access, monitor: &dyn Monitor) -> Result<ChainSurvey> {
-    let places = places(paths)?;
-    warn_of_passed_by(paths, monitor)?;
+    let places = named_places(paths, monitor)?;
     let (mut survey, mut links) = (ChainSurvey::default(), BTreeMap::<ChainId, Vec<ChainLink>>::new());
     let (mut known, mut newest): (BTreeSet<Sha256>, Newest) = Default::default();
     for BundlePlace { path, is_named } in places {

@@ -3,10 +3,24 @@
 use super::config::is_from_profile;
 use crate::backend::{Connection, Credentials};
 use crate::error::Unfinished;
+use crate::model::id::Guid;
+use std::sync::{Mutex, PoisonError};
+
+/// What stands for the unit's GUID in paths and URLs.
+pub const UNIT: &str = "{unit}";
 
 /// Options of `run` that say what a run takes: a run that is gone on with takes what it was started with.
-const OF_A_FRESH_RUN: [&str; 8] =
-    ["--table", "--business-unit", "--batch-size", "--max-dop", "--from", "--until", "--resume", "--take-over"];
+const OF_A_FRESH_RUN: [&str; 9] = [
+    "--table",
+    "--business-unit",
+    "--each-business-unit",
+    "--batch-size",
+    "--max-dop",
+    "--from",
+    "--until",
+    "--resume",
+    "--take-over",
+];
 /// Options of `run` that `pack` does not have.
 const NOT_OF_PACK: [&str; 5] = ["--backup-slice", "--notify", "--notify-on", "--ping", "--metrics"];
 /// Those of either without a value.
@@ -19,15 +33,35 @@ const CONNECTION: &str = "--connection";
 const SECRETS: [&str; 3] = ["--password-command", "--notify", "--ping"];
 /// Options that say which instance is meant.
 const WHERE: [&str; 3] = [CONNECTION, "--config", "--profile"];
+/// An option that needs another.
+const ENCRYPT_TO: &str = " --encrypt-to ";
+const ARCHIVE: &str = " --archive";
 /// Where somebody else publishes.
 const FOLDER: &str = " --out FOLDER";
 
-/// The command that goes on, with the options of this one that it takes too. No secret is in it.
-pub fn command(unfinished: &Unfinished) -> String {
-    command_of(unfinished, std::env::args().skip(1))
+/// The run of a business unit that is made: a run that is gone on with is told its places, and no unit.
+#[derive(Debug)]
+pub struct UnitOptions {
+    /// Whose run it is.
+    pub unit: Guid,
+    /// Options that say its places, which a section of the profile may have given.
+    pub options: Vec<(&'static str, String)>,
 }
 
-fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> String {
+static OF_UNIT: Mutex<Option<UnitOptions>> = Mutex::new(None);
+
+/// From now on, a command that goes on is that of this unit's run.
+pub fn speak_of(unit: Option<UnitOptions>) {
+    *OF_UNIT.lock().unwrap_or_else(PoisonError::into_inner) = unit;
+}
+
+/// The command that goes on, with the options of this one that it takes too. No secret is in it.
+pub fn command(unfinished: &Unfinished) -> String {
+    let unit = OF_UNIT.lock().unwrap_or_else(PoisonError::into_inner);
+    command_of(unfinished, std::env::args().skip(1), unit.as_ref())
+}
+
+fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>, unit: Option<&UnitOptions>) -> String {
     let (mut text, is_pack) = match unfinished {
         Unfinished::Run(run) => (format!("blobdelta run --resume {run}"), false),
         Unfinished::Pack(run) => (format!("blobdelta pack --run {run}"), true),
@@ -51,6 +85,10 @@ fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> S
         if is_left_out(&name) {
             continue;
         }
+        let value = value.map(|value| match unit {
+            Some(of) => value.replace(UNIT, &of.unit.to_string()),
+            None => value,
+        });
         let value = value.map(|value| match name.as_str() {
             CONNECTION => without_secrets(&value),
             hook if SECRETS[1..].contains(&hook) && value.starts_with('@') => value,
@@ -59,6 +97,12 @@ fn command_of(unfinished: &Unfinished, typed: impl Iterator<Item = String>) -> S
         });
         text += &format!(" {name}");
         text += &value.map_or(String::new(), |value| format!(" {}", quoted(&value)));
+    }
+    let untold = |(name, _): &&(&str, String)| !text.contains(&format!(" {name} "));
+    let untold = unit.into_iter().flat_map(|of| &of.options).filter(untold);
+    text += &untold.map(|(name, value)| format!(" {name} {}", quoted(value))).collect::<String>();
+    if text.contains(ENCRYPT_TO) && !text.contains(ARCHIVE) {
+        text += ARCHIVE;
     }
     if is_pack && !text.contains(" --out ") && !is_from_profile("out") {
         text += FOLDER;
@@ -131,7 +175,7 @@ mod tests {
     use super::*;
 
     fn typed(text: &str, unfinished: &Unfinished) -> String {
-        command_of(unfinished, text.split(' ').map(str::to_owned))
+        command_of(unfinished, text.split(' ').map(str::to_owned), None)
     }
 
     #[test]
@@ -142,6 +186,23 @@ mod tests {
             "blobdelta run --resume R --connection sqlite:d --out /b --no-bundle --ship s3://x/y"
         );
         assert_eq!(typed("run --resume Q --out it's", &run), r"blobdelta run --resume R --out 'it'\''s'");
+    }
+
+    #[test]
+    fn the_run_of_a_unit_is_gone_on_with_in_its_own_places() {
+        let unit = Guid::parse("6f1c2a34-5b6d-4e8f-9a0b-1c2d3e4f5061").unwrap();
+        let options = [("--out", "/b/own"), ("--ship", "/d/own"), ("--encrypt-to", "age1"), ("--encrypt-to", "age2")];
+        let options = options.map(|(name, value)| (name, value.to_owned())).to_vec();
+        let of = UnitOptions { unit, options };
+        let said = |typed: &str, what: &Unfinished| command_of(what, typed.split(' ').map(str::to_owned), Some(&of));
+        let own = "--ship /d/own --encrypt-to age1 --encrypt-to age2 --archive";
+        let (run, pack) = (Unfinished::Run("R".into()), Unfinished::Pack("R".into()));
+        let each = "run --each-business-unit --out /x/{unit} --connection sqlite:d";
+        let due = format!("--out /x/{unit} --connection sqlite:d {own}");
+        assert_eq!(said(each, &run), format!("blobdelta run --resume R {due}"));
+        assert_eq!(said(each, &pack), format!("blobdelta pack --run R {due}"));
+        let one = format!("run --business-unit {unit} --profile p");
+        assert_eq!(said(&one, &run), format!("blobdelta run --resume R --profile p --out /b/own {own}"));
     }
 
     #[test]
@@ -179,9 +240,9 @@ mod tests {
     fn no_password_is_shown() {
         let run = Unfinished::Run("R".into());
         let connection = "Server=tcp:h,1433;User ID=u;Password=secret;Encrypt=true";
-        let shown = command_of(&run, ["run".into(), "--connection".into(), connection.into()].into_iter());
+        let shown = command_of(&run, ["run".into(), "--connection".into(), connection.into()].into_iter(), None);
         assert_eq!(shown, "blobdelta run --resume R --connection 'Server=tcp:h,1433;User ID=u;Encrypt=true'");
-        let odd = command_of(&run, ["--connection".into(), "jdbc:x;password={se;cret}".into()].into_iter());
+        let odd = command_of(&run, ["--connection".into(), "jdbc:x;password={se;cret}".into()].into_iter(), None);
         assert!(!odd.contains("cret"), "{odd}");
         let hooks = "run --notify https://h/secret --ping=https://h/secret --notify @/file --password-command secret";
         let due = "blobdelta run --resume R --notify VALUE --ping VALUE --notify @/file --password-command VALUE";

@@ -2,7 +2,7 @@
 //! published.
 
 use super::sign::SignArgs;
-use crate::bundle::{PartOptions, PublishForm, Recipients, places, threads, warn_of_passed_by};
+use crate::bundle::{PartOptions, PublishForm, Recipients, named_places, threads};
 use crate::engine::{ContentChoice, PackOptions, Waiver};
 use crate::error::{Error, Result};
 use crate::model::memory::Memory;
@@ -187,12 +187,5 @@ impl PackingArgs {
 /// # Errors
 /// Usage: nothing there, or a folder without a bundle; Io.
 pub fn named(paths: &[PathBuf], monitor: &dyn Monitor) -> Result<Vec<PathBuf>> {
-    warn_of_passed_by(paths, monitor)?;
-    let found: Vec<PathBuf> = places(paths)?.into_iter().map(|place| place.path).collect();
-    match (found.is_empty(), paths.first()) {
-        (true, Some(folder)) => Err(Error::usage("there is no bundle in this folder")
-            .file(folder)
-            .hint("name a folder that holds folders that end in .bundle, or archives that end in .bundle.tar")),
-        _ => Ok(found),
-    }
+    Ok(named_places(paths, monitor)?.into_iter().map(|place| place.path).collect())
 }

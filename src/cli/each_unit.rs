@@ -2,6 +2,7 @@
 //!
 //! The units and where each one's bundles go are settled before anything is run. A run that fails costs its own unit alone.
 
+use super::again::speak_of;
 use super::answer::Answer;
 use super::config::{UnitSection, unit_sections};
 use super::exit::Exit;
@@ -13,7 +14,7 @@ use super::run::{packing, run_one};
 use super::run_args::RunArgs;
 use super::table::{TableCell, TextTable, line, plain};
 use super::text::Text;
-use super::unit_places::{check_apart, make_folder, makes_folder, of_unit};
+use super::unit_places::{check_apart, make_folder, makes_folder, of_unit, to_go_on};
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::model::id::Guid;
@@ -25,12 +26,20 @@ use std::fmt::Write as _;
 struct UnitOutcome {
     unit: Guid,
     args: RunArgs,
-    result: Result<Answer>,
+    answer: Answer,
 }
 
 impl UnitOutcome {
-    fn exit(&self) -> Exit {
-        self.result.as_ref().map_or_else(exit_of, |answer| answer.exit)
+    /// Of what failed, the answer says what there is to say of it: while its unit is spoken of.
+    fn new(unit: Guid, args: RunArgs, result: Result<Answer>) -> Self {
+        let answer = result.unwrap_or_else(|error| {
+            let mut named = Text::new();
+            let _ = writeln!(named, "business unit {unit}");
+            named.append(error_text(&error).indented(2));
+            let json = json!({"error": error_object(&error)});
+            Answer { text: error_text(&error), result: named, json, exit: exit_of(&error) }
+        });
+        Self { unit, args, answer }
     }
 }
 
@@ -59,6 +68,7 @@ pub fn run_each(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor
     let mut outcomes = Vec::new();
     for (unit, own) in runs {
         let section = section(&unit);
+        speak_of(to_go_on(&own));
         let hooks = NotifyArgs::of_unit(section.notify.clone(), section.ping.clone());
         let result = match monitor.check() {
             Err(stopped) => Err(stopped),
@@ -69,8 +79,9 @@ pub fn run_each(args: &RunArgs, backend: &mut dyn Backend, monitor: &dyn Monitor
                 run_one(&own, pack, backend, monitor)
             }),
         };
-        outcomes.push(UnitOutcome { unit, args: own, result });
+        outcomes.push(UnitOutcome::new(unit, own, result));
     }
+    speak_of(None);
     let left_out: Vec<Guid> = in_scope.into_iter().filter(|unit| !units.contains(unit)).collect();
     Ok(answer(&outcomes, &left_out))
 }
@@ -92,21 +103,10 @@ fn answer(outcomes: &[UnitOutcome], left_out: &[Guid]) -> Answer {
     let (mut text, mut result, mut units) = (Text::new(), Text::new(), Vec::new());
     for outcome in outcomes {
         let _ = writeln!(text, "== business unit {}\n", outcome.unit);
-        let mut json = match &outcome.result {
-            Ok(answer) => {
-                text.append(answer.text.clone());
-                result.append(answer.result.clone());
-                answer.json.clone()
-            }
-            Err(error) => {
-                text.append(error_text(error));
-                let _ = writeln!(result, "business unit {}", outcome.unit);
-                result.append(error_text(error).indented(2));
-                json!({"error": error_object(error)})
-            }
-        };
+        text.append(outcome.answer.text.clone());
+        result.append(outcome.answer.result.clone());
+        let (mut json, exit) = (outcome.answer.json.clone(), outcome.answer.exit);
         text += "\n";
-        let exit = outcome.exit();
         let tone = if exit == Exit::Done { Tone::Good } else { Tone::Bad };
         let bundles: Vec<&str> = json["bundles"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         table.push([
@@ -134,7 +134,7 @@ fn answer(outcomes: &[UnitOutcome], left_out: &[Guid]) -> Answer {
         result.add(Tone::Care, &note);
     }
     let json = json!({"units": units, "left_out_units": left_out});
-    Answer { text, result, json, exit: worst(outcomes.iter().map(UnitOutcome::exit)) }
+    Answer { text, result, json, exit: worst(outcomes.iter().map(|outcome| outcome.answer.exit)) }
 }
 
 /// Rows that the run copied.

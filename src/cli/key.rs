@@ -110,9 +110,10 @@ pub fn run(command: &KeyCommand) -> Result<Answer> {
                 )));
             }
             if !backend.include_key(table, key.id())? {
-                return Err(Error::usage("this key was not excluded; the next run of every scope takes it once more")
+                return Err(Error::usage("this key is not excluded; nothing was changed")
                     .table(table)
-                    .key(key));
+                    .key(key)
+                    .hint("to have the next runs take the row once more, use `blobdelta key pend` with --reason"));
             }
             Ok(said(table, key, "Included", "the next run of every scope takes this row where it is in that scope"))
         }

@@ -1,11 +1,12 @@
 //! `run`: for all business units, for one, or for each; and the metrics of it.
 
+use super::again::speak_of;
 use super::answer::Answer;
 use super::each_unit::run_each;
 use super::metrics::JobFacts;
 use super::run::{packing, run_one};
 use super::run_args::RunArgs;
-use super::unit_places::named;
+use super::unit_places::{named, to_go_on};
 use crate::error::Result;
 use crate::model::clock::{Clock as _, SystemClock};
 use crate::monitor::Monitor;
@@ -28,6 +29,7 @@ pub fn run(args: &RunArgs, monitor: &dyn Monitor) -> Result<Answer> {
 /// On one connection, of which is asked in the end what metrics are to say of the job database.
 fn connected(args: &RunArgs, monitor: &dyn Monitor, facts: Option<&mut JobFacts>) -> Result<Answer> {
     let own = if args.each_business_unit { args.clone() } else { named(args.clone())? };
+    speak_of(to_go_on(&own));
     let pack = if own.each_business_unit { None } else { packing(&own)? };
     let mut backend = own.instance.open_over(own.packing.connections, false)?;
     let result = match own.each_business_unit {

@@ -1,6 +1,7 @@
 //! Where the bundles of a business unit go: `{unit}` in paths and URLs, the sections of a profile, and that no two units
 //! share a place.
 
+use super::again::{UNIT, UnitOptions};
 use super::config::{self, UnitSection};
 use super::run_args::RunArgs;
 use super::shipping::ShippingArgs;
@@ -9,9 +10,6 @@ use crate::error::{Error, Result};
 use crate::model::id::Guid;
 use crate::store::Location;
 use std::path::{Component, Path, PathBuf};
-
-/// What stands for the unit's GUID.
-pub const UNIT: &str = "{unit}";
 
 /// The arguments of the run of one unit: what was typed goes before what the unit's section says, and that before what the
 /// profile says. `{unit}` is replaced: a GUID has no character that leads elsewhere.
@@ -37,6 +35,20 @@ pub fn of_unit(args: &RunArgs, unit: Guid, section: &UnitSection) -> Result<RunA
     own.metrics = Default::default();
     own.notify = Default::default();
     named(own)
+}
+
+/// What the command says that goes on with the run of a unit; none for a run of all.
+pub fn to_go_on(args: &RunArgs) -> Option<UnitOptions> {
+    let (key, recipients) = args.packing.given();
+    let path = |path: &Path| path.display().to_string();
+    let one = [
+        args.out.as_deref().map(|out| ("--out", path(out))),
+        args.shipping.given().map(|ship| ("--ship", ship.to_owned())),
+        key.map(|key| ("--sign-key", path(key))),
+    ];
+    let options = one.into_iter().flatten();
+    let options = options.chain(recipients.iter().map(|recipient| ("--encrypt-to", recipient.clone()))).collect();
+    args.business_unit.map(|unit| UnitOptions { unit, options })
 }
 
 /// The arguments of a run with the GUID of its unit for `{unit}`.

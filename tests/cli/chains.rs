@@ -103,6 +103,32 @@ fn nothing_to_look_at_is_a_wrong_argument() {
 }
 
 #[test]
+fn each_folder_that_is_named_holds_a_bundle() {
+    let world = World::new();
+    three(&world, 0);
+    // One with a folder of bundles in it.
+    let above = world.path("above");
+    fs::create_dir_all(above.join("unit")).unwrap();
+    let (out, above) = (world.out(), text(&above));
+    let page = text(&world.path("page.html"));
+    for line in [
+        &["chain"] as &[&str],
+        &["verify"],
+        &["report", "--out", &page],
+        &["compact", "--out", "compacted"],
+        &["reconcile", "--bundles", &out, "--bundles"],
+    ] {
+        let other: &[&str] = if line[0] == "reconcile" { &[] } else { &[&out] };
+        let refused = world.call(&[line, &[&above], other].concat());
+        assert!(
+            refused.code == 2 && refused.stderr.contains("there is no bundle in this folder"),
+            "{line:?}: {refused:?}"
+        );
+        assert!(refused.stderr.contains(&above), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_run_that_was_set_back_is_replayed_after_the_run_that_it_follows() {
     let world = World::new();
     let [first, second, _] = three(&world, 0);

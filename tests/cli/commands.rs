@@ -49,6 +49,10 @@ fn a_key_is_excluded_taken_back_and_asked_for() {
     world.good(&["key", "pend", DOCS, key, "--reason", "asked for by the receiver"]);
     assert!(world.good(&["key", "list", DOCS]).stdout.contains("asked for by the receiver"));
     assert_eq!(world.call(&["key", "include", DOCS, key]).code, 2);
+    let other = "00000000-0000-0000-0000-000000000002";
+    let refused = world.call(&["key", "include", DOCS, other]);
+    assert!(refused.code == 2 && refused.stderr.contains("not excluded; nothing was changed"), "{refused:?}");
+    assert!(!world.good(&["key", "list", DOCS]).stdout.contains(other));
     assert_eq!(world.good(&["key", "list", DOCS, "--json"]).json()["keys"][0]["Scope"], serde_json::Value::Null);
     // Rows of a table without units are in no unit's scope.
     let of_unit = ["key", "pend", DOCS, key, "--business-unit", key, "--reason", "x"];

@@ -175,3 +175,29 @@ fn the_sections_of_a_profile_say_which_units_and_where() {
     let ended = with_profile(&world, &text, &["run", "--each-business-unit", "--out", "./units/{unit}"]);
     assert_eq!((ended.code, scopes(&world.path("units").join(&units[0]))), (0, vec![units[0].clone()]), "{ended:?}");
 }
+
+#[test]
+fn the_run_of_a_unit_is_gone_on_with_by_the_command_that_it_prints() {
+    let world = demo();
+    let units = units(&world);
+    std::fs::create_dir(world.path("units")).unwrap();
+    let each = ["run", "--each-business-unit", "--out", "./units/{unit}", "--json"];
+    assert_eq!(call(&world, &each).code, 0);
+    let jobs = rusqlite::Connection::open(world.path("demo/source/BlobDeltaJobs.sqlite")).unwrap();
+    let held = "UPDATE BlobDeltaHighWatermark SET IsRunning = 1, LeaseRunId = randomblob(16), \
+                RunLeaseExpiresAt = '2999-01-01T00:00:00.0000000'";
+    jobs.execute_batch(held).unwrap();
+    let failed = call(&world, &each);
+    let one = call(&world, &["run", "--business-unit", &units[0], "--out", "./units/{unit}", "--json"]);
+    assert_eq!((failed.code, one.code), (4, 4), "{failed:?} {one:?}");
+    jobs.execute_batch("UPDATE BlobDeltaHighWatermark SET IsRunning = 0, RunLeaseExpiresAt = NULL").unwrap();
+    let (document, one) = (failed.json(), one.json());
+    let told = document["units"].as_array().unwrap().iter().zip(&units).chain([(&one, &units[0])]);
+    for (told, unit) in told {
+        let command = told["go_on_with"].as_str().unwrap_or_else(|| panic!("{told}"));
+        let folder = world.path("units").join(unit);
+        let before = bundles(&folder).len();
+        let ended = call(&world, &command.split(' ').skip(1).collect::<Vec<_>>());
+        assert_eq!((ended.code, bundles(&folder).len()), (0, before + 1), "{command}: {ended:?}");
+    }
+}

@@ -369,4 +369,5 @@ pub fn rule_6_an_exclusion_that_is_taken_back_brings_the_row(on: &Instance) {
     assert_eq!(world.numbers(), [2], "though its stamp {} lies before the window", minute(10));
     assert!(world.backend.named_keys(&table, None, 10).unwrap().is_empty());
     assert!(!world.backend.include_key(&table, key(2)).unwrap());
+    assert!(world.backend.named_keys(&table, None, 10).unwrap().is_empty(), "nothing was taken back");
 }

@@ -17,6 +17,10 @@ const UNKNOWN_NAMES: &str = statement(SQL, "unknown_names");
 
 impl Keys for Engine<'_> {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
+        let is_excluded = "SELECT EXISTS (SELECT 1 FROM BlobDeltaExcludedKey WHERE TableName = ?1 AND stream_id = ?2)";
+        if !self.db.query_one(is_excluded, (table, key))? {
+            return Ok(false);
+        }
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
         self.pend_key(table, key, &KeyRequest::of(None, "An exclusion was taken back"))?;
         let delete = "DELETE FROM BlobDeltaExcludedKey WHERE TableName = ?1 AND stream_id = ?2";

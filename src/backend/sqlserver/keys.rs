@@ -19,6 +19,11 @@ const UNKNOWN_NAMES: &str = statement(SQL, "unknown_names");
 
 impl Keys for Engine<'_> {
     fn include_key(&mut self, table: &TableName, key: Guid) -> Result<bool> {
+        let which = Sql::new("SELECT 1 FROM dbo.BlobDeltaExcludedKey WHERE TableName = ").bind(table.to_string());
+        let which = which.then(" AND stream_id = ").bind(key);
+        if self.db.client.unit(|client| client.rows("look for an exclusion", which.clone()))?.is_empty() {
+            return Ok(false);
+        }
         // Asked for first: who dies between the two has a key that is asked for, and excluded still.
         self.pend_key(table, key, &KeyRequest::of(None, "An exclusion was taken back"))?;
         let delete = Sql::new("DELETE FROM dbo.BlobDeltaExcludedKey WHERE TableName = ").bind(table.to_string());
