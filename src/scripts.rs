@@ -127,14 +127,14 @@ pub const SQLSERVER_DEPLOY: [Script; 8] = [
     },
     Script {
         name: "05_BlobDeltaJobs_Engine.sql",
-        version: 34,
+        version: 35,
         since: 1,
         is_engine: true,
         text: include_str!("../sql/sqlserver/05_BlobDeltaJobs_Engine.sql"),
     },
     Script {
         name: "07_BlobDeltaJobs_Doctor.sql",
-        version: 47,
+        version: 48,
         since: 1,
         is_engine: false,
         text: include_str!("../sql/sqlserver/07_BlobDeltaJobs_Doctor.sql"),

@@ -89,6 +89,16 @@ UPDATE {Queue} SET IsPending = 2 WHERE RunId = ?3 AND TableName = ?1 AND IsPendi
     SELECT stream_id FROM BlobDeltaPendingKey
     WHERE TableName = ?1 AND Scope = ?2 AND WithoutMetadata)
 
+-- name: forget_taken
+-- What was asked for by name comes whole: who asked may lack what an earlier bundle holds. The version stays: a row that loses
+-- against it brings receivers nothing.
+UPDATE BlobDeltaKnownContent SET Sha256 = NULL, RootSha256 = NULL WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (
+    SELECT stream_id FROM BlobDeltaWindowQueue
+    WHERE RunId = ?3 AND TableName = ?1 AND IsPending AND State = 'Copied'
+    UNION ALL
+    SELECT stream_id FROM BlobDeltaMissingParentsQueue
+    WHERE RunId = ?3 AND TableName = ?1 AND IsPending)
+
 -- name: drop_taken
 -- Pending keys that this slice has.
 DELETE FROM BlobDeltaPendingKey WHERE TableName = ?1 AND Scope = ?2 AND stream_id IN (

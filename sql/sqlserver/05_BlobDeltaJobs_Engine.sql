@@ -1,4 +1,4 @@
--- 05: the engine. Version 34.
+-- 05: the engine. Version 35.
 --
 -- One procedure an operation; usp_BlobDelta_Run is the loop over them, usp_BlobDelta_RunOperator
 -- what an operator or a SQL Agent job calls. The program calls the same procedures, batch by batch.
@@ -23,7 +23,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 34)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version > 35)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 05_BlobDeltaJobs_Engine.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -1643,6 +1643,17 @@ BEGIN
             INNER JOIN dbo.BlobDeltaPendingKey AS p ON p.TableName = q.TableName AND p.stream_id = q.stream_id
             WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending = 1 AND p.Scope = @Scope AND p.WithoutMetadata = 1
             OPTION (RECOMPILE);
+            -- It comes whole: who asked may lack what an earlier bundle holds. The version stays: a row that loses against it
+            -- brings receivers nothing.
+            UPDATE dbo.BlobDeltaKnownContent SET Sha256 = NULL, RootSha256 = NULL
+            WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
+                SELECT q.stream_id FROM dbo.BlobDeltaWindowQueue AS q
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending > 0 AND q.State = N'Copied'
+                UNION ALL
+                SELECT q.stream_id FROM dbo.BlobDeltaMissingParentsQueue AS q
+                WHERE q.RunId = @RunId AND q.TableName = @TableName AND q.IsPending > 0
+            )
+            OPTION (RECOMPILE);
             DELETE FROM dbo.BlobDeltaPendingKey
             WHERE TableName = @TableName AND Scope = @Scope AND stream_id IN (
                 SELECT q.stream_id FROM dbo.BlobDeltaWindowQueue AS q
@@ -2304,10 +2315,10 @@ BEGIN
     SET @Outcome = CASE WHEN @Created = 1 THEN N'created and marked' ELSE N'marked' END;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 34, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 34;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 35, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'05_BlobDeltaJobs_Engine.sql' AND Version <= 35;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'05_BlobDeltaJobs_Engine.sql', 34
+SELECT N'05_BlobDeltaJobs_Engine.sql', 35
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'05_BlobDeltaJobs_Engine.sql');
 GO
 SET NOEXEC OFF;

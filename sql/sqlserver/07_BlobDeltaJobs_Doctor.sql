@@ -1,4 +1,4 @@
--- 07: a look at the whole deployment. Version 47.
+-- 07: a look at the whole deployment. Version 48.
 --
 -- Needs the engine (05); the engine needs nothing of it. Can be run again at any time; grants are kept.
 SET QUOTED_IDENTIFIER ON;
@@ -7,7 +7,7 @@ GO
 USE BlobDeltaJobs;
 GO
 -- A newer version is refused; NOEXEC keeps a client that goes on after an error from going on.
-IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 47)
+IF EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version > 48)
 BEGIN
     RAISERROR (N'This job database was deployed by a newer version of 07_BlobDeltaJobs_Doctor.sql. Use the newer script; this one changes nothing.', 16, 1);
     SET NOEXEC ON;
@@ -534,8 +534,8 @@ BEGIN
     FROM (
         SELECT N'03_BlobDeltaJobs_Schema.sql' AS Script, 21 AS Version
         UNION ALL SELECT N'04_BlobDeltaJobs_Seed_Config.sql', 27
-        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 34
-        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 47
+        UNION ALL SELECT N'05_BlobDeltaJobs_Engine.sql', 35
+        UNION ALL SELECT N'07_BlobDeltaJobs_Doctor.sql', 48
         UNION ALL SELECT N'08_BlobDeltaJobs_Prune.sql', 6
         UNION ALL SELECT N'09_BlobDeltaJobs_Servers.sql', 7
         UNION ALL SELECT N'10_BlobDeltaJobs_Bundles.sql', 13
@@ -699,10 +699,10 @@ BEGIN
     SELECT Severity, Subject, Finding, WhatToDo FROM #Advice ORDER BY Nr;
 END;
 GO
-UPDATE dbo.BlobDeltaSchemaVersion SET Version = 47, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
-WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 47;
+UPDATE dbo.BlobDeltaSchemaVersion SET Version = 48, Sha256 = N'', AppliedAt = SYSUTCDATETIME()
+WHERE Script = N'07_BlobDeltaJobs_Doctor.sql' AND Version <= 48;
 INSERT INTO dbo.BlobDeltaSchemaVersion (Script, Version)
-SELECT N'07_BlobDeltaJobs_Doctor.sql', 47
+SELECT N'07_BlobDeltaJobs_Doctor.sql', 48
 WHERE NOT EXISTS (SELECT 1 FROM dbo.BlobDeltaSchemaVersion WHERE Script = N'07_BlobDeltaJobs_Doctor.sql');
 GO
 SET NOEXEC OFF;

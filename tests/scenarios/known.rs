@@ -15,6 +15,7 @@ use blobdelta::model::digest::Sha256;
 use blobdelta::model::id::Guid;
 use blobdelta::model::sqltype::SqlType;
 use blobdelta::monitor::Silent;
+use blobdelta::reconcile::{ReconcileOptions, reconcile};
 use blobdelta::replay::{ReplayOptions, check, replay};
 use blobdelta::rows::{PartColumns, TableRows};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,8 +108,33 @@ pub fn what_was_deleted_or_comes_late_is_whole(on: &Instance) {
     world.backend.pend_key(&world.table.name.clone(), key(4), &KeyRequest::of(None, "asked")).unwrap();
     let late = world.run(4000);
     assert_eq!(of(&late), BTreeMap::new());
-    world.put(4, None, &long(4), 4500, A);
-    assert_eq!(of(&world.run(5000)), [(4, root(&first))].into());
+    // Nor is anything known of a key that was asked for, until a bundle brings it again.
+    world.put(4, None, &long(44), 4500, A);
+    let asked = world.run(5000);
+    assert_eq!(of(&asked), BTreeMap::new());
+    world.stamp(4, 5500, A);
+    assert_eq!(of(&world.run(6000)), [(4, root(&asked))].into());
+}
+
+pub fn what_is_asked_for_comes_whole(on: &Instance) {
+    let mut world = leaving_out(on);
+    (1..=3).for_each(|number| world.put(number, None, &long(number as u8), 10, A));
+    let lost = world.run(1000);
+    world.stamp(1, 1500, A);
+    let second = world.run(2000);
+    assert_eq!(of(&second), [(1, root(&lost))].into());
+    // The bundle that holds all is lost. What reconcile finds and what somebody names is asked for, and comes by a plain run.
+    let options = ReconcileOptions { content: true, pend: true, ..ReconcileOptions::default() };
+    reconcile(&second.bundles, &mut *world.backend, &options, &Silent).unwrap();
+    world.backend.pend_key(&world.table.name.clone(), key(1), &KeyRequest::of(None, "asked")).unwrap();
+    let third = world.run(3000);
+    assert_eq!(of(&third), BTreeMap::new());
+    let mut target = world.target();
+    let options = ReplayOptions { allow_gap: true, ..into_copy() };
+    let bundles = [second, third].map(|mut report| report.bundles.remove(0));
+    replay(&bundles, &mut *target, &options, &Silent).unwrap();
+    let due = (1..=3).map(|number| (number, Some(long(number as u8))));
+    assert_eq!(received(&mut *target), due.collect());
 }
 
 pub fn a_large_value_is_left_out_without_a_file(on: &Instance) {

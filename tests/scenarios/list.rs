@@ -196,7 +196,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         a_unit_leans_on_its_own_chain_and_an_ancestor_without_its_blob_is_no_content,
         what_is_written_again_is_the_same_bundle, options_of_a_run_outweigh_the_table,
         a_run_that_a_wrong_clock_dated_is_forgotten_when_it_is_given_up, receivers_have_what_is_left_out,
-        a_column_that_went_and_came_back_is_whole,
+        a_column_that_went_and_came_back_is_whole, what_is_asked_for_comes_whole,
         what_is_left_out_and_does_not_stand_is_refused_before_anything_is_applied,
         a_row_that_was_changed_by_hand_gets_its_value_from_a_whole_bundle,
     }

@@ -23,6 +23,7 @@ const BACK_AGAIN: &str = statement(SQL, "back_again");
 const ASKED_ANCESTORS: &str = statement(SQL, "asked_ancestors");
 const ASKED_DELETIONS: &str = statement(SQL, "asked_deletions");
 const NOTE_WITHOUT_METADATA: &str = statement(SQL, "note_without_metadata");
+const FORGET_TAKEN: &str = statement(SQL, "forget_taken");
 const DROP_TAKEN: &str = statement(SQL, "drop_taken");
 
 /// A key that was excluded since its run queued it is not waited for: that is the way out of a row that
@@ -84,6 +85,7 @@ pub(super) fn forget_pending(db: &Database, prepared: &Prepared, table_run: &Tab
         for queue in ["BlobDeltaWindowQueue", "BlobDeltaMissingParentsQueue"] {
             db.execute(&filled(NOTE_WITHOUT_METADATA, &[("Queue", queue)]), (table, &scope, table_run.fence.run_id))?;
         }
+        db.execute(FORGET_TAKEN, (table, &scope, table_run.fence.run_id))?;
         db.execute(DROP_TAKEN, (table, scope, table_run.fence.run_id))?;
     }
     Ok(())
