@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,6 +102,8 @@ def captured(program: Program, source: Path, keys: list[tuple[bytes]]) -> None:
     stamp = (datetime.now(UTC) - timedelta(hours=4, minutes=20)).strftime("%Y-%m-%dT%H:%M:%S.%f0")
     with sqlite3.connect(source / "AdvancedRBS_MetaData.sqlite") as metadata:
         metadata.executemany("UPDATE ReferralAttachment SET ModifiedOn = ? WHERE AttachmentId = ?", [(stamp, *key) for key in keys])
+    # The name of a bundle has the second of its run, and tests take the order of names for that of the runs.
+    time.sleep(1.1)
     program.run("run", "--connection", f"sqlite:{source}", "--out", source.parent / "bundles")
 
 
