@@ -37,7 +37,6 @@ pub fn compact(
     let (all, holders): (Vec<&Bundle>, _) = (originals.iter().collect(), Holders::of(&originals));
     let tables = inputs::tables(&all)?;
     inputs::check(&tables, options.allows_gap, monitor)?;
-    tables.values().flatten().try_for_each(|(bundle, table)| holders.check(TableRows { bundle, table }))?;
     tables.values().for_each(|parts| report_links(parts.iter().copied(), monitor));
     for bundle in &originals {
         // Who signs vouches for all of it, contents that no pass here reads included.
@@ -46,7 +45,10 @@ pub fn compact(
     for swept in sweep_staging(disk, out_dir, &|_, path| is_abandoned(disk, path))? {
         monitor.event(Event::Note(&swept.to_string()));
     }
-    let most = options.side_by_side.max(2);
+    // What the first ones lack, the last ones may have whole: only all of them together say which values are kept.
+    let mut sources = tables.values().flatten().map(|(bundle, table)| TableRows { bundle, table });
+    let lacks = sources.any(|source| holders.absent(source).next().is_some());
+    let most = if lacks { all.len() } else { options.side_by_side.max(2) };
     if all.len() <= most {
         return write((&all, &holders), disk, out_dir, options, monitor);
     }

@@ -3,8 +3,8 @@
 use crate::bundle::manifest::BundleKind;
 use crate::bundle::{Bundle, TableInfo};
 use crate::convert::BatchRows;
-use crate::error::{Error, Kind, Result};
-use crate::links::{ChainId, brings_again};
+use crate::error::Result;
+use crate::links::ChainId;
 use crate::model::digest::Sha256;
 use crate::rows::TableRows;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,25 +38,6 @@ impl<'b> Holders<'b> {
             }
         }
         Self { tables, by_root }
-    }
-
-    /// Whether every bundle that a table leans on is here.
-    ///
-    /// # Errors
-    /// ChainGap, with the first that is not.
-    pub fn check(&self, source: TableRows<'_>) -> Result<()> {
-        let Some(known) = self.absent(source).next() else { return Ok(()) };
-        let TableRows { bundle, table } = source;
-        let (values, of_all) = table.left_out();
-        let text = format!(
-            "this bundle leaves out {values} values ({of_all} bytes) that earlier bundles of its chain hold, and the one with the \
-             root digest {known} is not among those that are named"
-        );
-        let hint = format!(
-            "name that bundle too, or a compacted one that was made of it (`blobdelta inspect` shows root digests). If it is lost, {}",
-            brings_again(table, table.window.start)
-        );
-        Err(Error::new(Kind::ChainGap, text).table(&table.name).file(bundle.path()).hint(hint))
     }
 
     /// The bundles that a table leans on and that are not here.

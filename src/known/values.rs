@@ -7,12 +7,14 @@ use crate::bundle::{FileRole, TableInfo};
 use crate::convert::{BatchRows, FilledValue};
 use crate::error::{Error, Kind, Result};
 use crate::latest::{KeyMap, KeyMemory, stored};
+use crate::links::brings_again;
 use crate::model::cell::{Cell, RowSource as _};
 use crate::model::digest::{Hasher, Sha256};
 use crate::model::id::Guid;
 use crate::model::key::KeyType;
 use crate::model::known::KnownRef;
 use crate::model::name::TableName;
+use crate::model::time::Timestamp;
 use crate::monitor::{Monitor, Uncounted};
 use crate::rows::{PartColumns, TableRows, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,8 @@ struct Asker {
     table: TableName,
     key_type: KeyType,
     root: Sha256,
+    /// What to do if it is lost.
+    if_lost: String,
     /// The tables that have it, of [`Holders`].
     named: Vec<usize>,
     /// All tables of the chain.
@@ -233,8 +237,11 @@ impl<'h, 'b> KnownValues<'h, 'b> {
         let error = match asker.named.iter().any(is_itself) {
             true => Error::verification(format!("{text}: that one has no such value at this row"))
                 .hint("do not use this bundle; ask whoever made it for another"),
-            false => Error::new(Kind::ChainGap, format!("{text}: no bundle that is named has it"))
-                .hint("name that bundle too: a compacted one has the last value of each row alone"),
+            false => Error::new(Kind::ChainGap, format!("{text}: no bundle that is named has it")).hint(format!(
+                "name that bundle too (`blobdelta inspect` shows root digests): a compacted one that was made of it has the last \
+                 value of each row alone. If it is lost, {}, and name what these make too",
+                asker.if_lost
+            )),
         };
         Err(error.table(&asker.table).column(&unfound.column).key(asker.key_type.shown(unfound.key)).file(&asker.path))
     }
@@ -273,6 +280,8 @@ impl<'h, 'b> KnownValues<'h, 'b> {
                 table: table.name.clone(),
                 key_type: table.key_type(),
                 root,
+                // Nobody knows the window of a bundle that is not here.
+                if_lost: brings_again(table, Timestamp::MIN),
                 named: self.holders.named(source, root).to_vec(),
                 chain: self.holders.of_chain(source),
                 due: 0,

@@ -53,11 +53,14 @@ pub fn brings_again(table: &TableInfo, since: Timestamp) -> String {
         },
     );
     // Otherwise the source would leave out again what the lost bundles held.
-    let whole = if table.known_content.is_empty() { "" } else { " --whole" };
+    let (whole, next) = match table.known_content.is_empty() {
+        true => ("", "the next run"),
+        false => (" --whole", "the next run, which needs --whole too,"),
+    };
     format!(
         "ask the source to ship it again: `blobdelta run --table {name}{unit} --from {since} --out FOLDER{whole}` copies what was \
          changed or deleted since, and `blobdelta reconcile --table {name}{unit} --bundles FOLDER --pend --log-deletions` \
-         makes the next run copy other missing rows, and report other rows that are gone or left"
+         makes {next} copy other missing rows, and report other rows that are gone or left"
     )
 }
 

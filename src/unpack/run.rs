@@ -55,7 +55,6 @@ pub fn unpack(
         return Err(Error::usage("none of the bundles has this table").table(table).hint("see inspect"));
     }
     let holders = Holders::of(&bundles);
-    tables.values().flatten().try_for_each(|source| holders.check(*source))?;
     if options.latest {
         let all = || tables.values().flatten().map(|source| (source.bundle, source.table));
         report_links(all(), monitor);

@@ -106,8 +106,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         rule_3_a_key_of_a_type_that_none_can_have_is_refused_with_those_that_can,
         rule_3_a_logged_deletion_of_a_key_that_the_column_cannot_have_any_more_is_named_and_wedges_nothing,
         rule_3_a_column_that_is_named_in_another_case_is_the_same_column,
-        rule_3_what_somebody_writes_of_integers_is_an_id_or_named,
-        rule_24_another_column_may_become_the_key,
+        rule_3_what_somebody_writes_of_integers_is_an_id_or_named, rule_24_another_column_may_become_the_key,
         rule_24_keys_of_a_receiver_grow_with_those_of_the_source,
     }
     leases {
@@ -206,6 +205,7 @@ pub const ON_BOTH: &[(&str, Scenario)] = list![Scenario:
         content_that_is_left_out_counts_only_if_a_bundle_holds_it, a_replay_that_died_before_it_noted_its_bundle_goes_on,
         weeks_in_every_order_lost_late_and_twice_end_equal_or_refused,
         rule_24_a_key_that_is_spelled_otherwise_is_the_same_one_when_bundles_are_compacted,
+        a_holder_that_is_lost_stops_nothing_once_its_rows_came_whole,
     }
     units {
         rule_12_a_run_for_one_unit_takes_its_rows_and_moves_its_watermark_alone,
