@@ -29,7 +29,7 @@ def test_the_examples_run(weekly: Path, tmp_path: Path) -> None:
     text = text.replace(named.pop(), first)
     done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("True []\n") and "ReferralAttachment 9 [] []" in done.stdout
+    assert done.stdout.startswith("True []\n") and "ReferralAttachment 9 []" in done.stdout
 
 
 def test_ten_lines_are_ten() -> None:

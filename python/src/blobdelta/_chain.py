@@ -51,16 +51,21 @@ class Chain:
     broken_links: list[tuple[str, str, str]]
     #: The root digest that the first bundle here follows; None if it is the first of its chain.
     begins_after: str | None
+    #: Bundles before the first were left out because that was asked for (`since`).
+    is_cut: bool = False
 
     @property
     def missing(self) -> list[str]:
-        """What is missing between the first bundle and the last, in words; empty if nothing is."""
+        """What is missing before the last bundle, in words; empty if nothing is."""
         words = {
             "previous_is_missing": "a bundle of this chain is missing before this one",
             "made_without": "this bundle was compacted without one of its chain",
             "circle": "its links lead in a circle",
         }
         found = [f"{place}: {words[kind]}: root digest {root}" for kind, place, root in self.broken_links if kind in words]
+        if self.begins_after is not None and not self.is_cut:
+            what = "a bundle of this chain is missing before this one, the first that is here"
+            found.insert(0, f"{self.members[0].bundle.place}: {what}: root digest {self.begins_after}")
         return found + [f"{gap.before}: nothing covers the time from {gap.start} to {gap.end}" for gap in self.gaps]
 
 
@@ -104,6 +109,8 @@ def chain(
     if not bundles and not survey.broken:
         raise UsageError("there is no bundle: name a folder that holds folders that end in .bundle, or archives of them")
     survey.chains = chains_of(bundles)
+    for one in survey.chains:
+        one.is_cut = since is not None
     return survey
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +13,8 @@ import pyarrow as pa
 from . import plan
 from ._chain import Chain, chain
 from .frame import Trust
+from .held import Held
+from .layout import known_reference
 from .manifest import Column
 from .names import fold, parse_table
 from .parts import checked_opener, dataset
@@ -56,7 +60,7 @@ WITH versions AS (
         ORDER BY {stamp} DESC NULLS LAST, {deleted} DESC, {started} DESC, {run} DESC, {tombstone} DESC
     ) = 1
 )
-SELECT {columns} FROM of_chain WHERE NOT {tombstone}
+SELECT {filled} FROM of_chain WHERE NOT {tombstone}
 QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {stamp} DESC NULLS LAST, {started} DESC, {run} DESC) = 1
 """
 
@@ -74,7 +78,8 @@ def duckdb(
     `<Table>_tombstones`, with the last part of the table's name (the whole name if two tables share that).
 
     Manifests are read now; a part is hashed and read when a query needs it, and only the columns that it needs. Values of large
-    columns are in the views only with `blobs`. Errors are those of `blobdelta.latest`; a wrong part fails the query.
+    columns are in the views only with `blobs`, also those that bundles leave out.
+    Errors are those of `blobdelta.latest`; a wrong part fails the query.
     """
     survey = chain(places, trust=trust, storage_options=storage_options)
     for _, error in survey.broken:
@@ -101,13 +106,15 @@ def _views(connection: engine.DuckDBPyConnection, name: str, chains: Sequence[Ch
     views = [f"{name}_{kind}" for kind in ("rows", "latest", "tombstones")]
     columns = ", ".join(map(_quote, fields))
     ranks = [plan.MODIFIED_TICKS, plan.RUN_STARTED_TICKS, plan.RUN_ID]
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {_quote(views[0])} AS SELECT {columns} FROM {_quote(all_rows)}")
+    filled = _filled(connection, name, Held(chains, rows), fields)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {_quote(views[0])} AS SELECT {filled} FROM {_quote(all_rows)}")
     connection.execute(
         _LATEST.format(
             name=_quote(views[1]),
             rows=_quote(all_rows),
             tombstones=_quote(all_tombstones),
             columns=columns,
+            filled=filled,
             key=_quote(_named(rows, rows.key_column)),
             tombstone_key=_quote(tombstones.columns[0].name),
             ranks=", ".join(map(_quote, ranks)),
@@ -123,6 +130,45 @@ def _views(connection: engine.DuckDBPyConnection, name: str, chains: Sequence[Ch
     own = ", ".join(_quote(field) for field in tombstones.fields())
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {_quote(views[2])} AS SELECT {own} FROM {_quote(all_tombstones)}")
     return views
+
+
+def _filled(connection: engine.DuckDBPyConnection, name: str, held: Held, fields: Sequence[str]) -> str:
+    """The fields, those values that bundles leave out by a function that takes them from their holders."""
+    may_lack = any(member.table.known_content for chain in held.chains for member in chain.members)
+    key = next(column for column in held.rows.columns if column.name == _named(held.rows, held.rows.key_column))
+    is_binary = key.sql_type.name == "binary"
+    as_text = f"hex({_quote(key.name)})" if is_binary else f"CAST({_quote(key.name)} AS VARCHAR)"
+    found = {field: _quote(field) for field in fields}
+    for column in held.columns if may_lack else ():
+        if column.name not in found or not column.content_sha256 or not column.blob_ref:
+            continue
+        function, value, reference = f"_{name}_held_{column.name}", _quote(column.name), _quote(column.blob_ref)
+        with contextlib.suppress(Exception):  # of a call before this one; there may be none
+            connection.remove_function(function)
+        types: list[Any] = ["BIGINT", "VARCHAR", "BLOB", "VARCHAR"]
+        create: Any = connection.create_function
+        create(function, _taker(held, column, key), types, "BLOB", type="arrow", null_handling="special")
+        taken = f"{_quote(function)}({_CHAIN}::BIGINT, {as_text}, {_quote(column.content_sha256)}, {reference})"
+        found[column.name] = f"CASE WHEN {reference} LIKE 'known/%' THEN {taken} ELSE {value} END AS {value}"
+    return ", ".join(found.values())
+
+
+def _taker(held: Held, column: Column, key: Column) -> Callable[[pa.Array, pa.Array, pa.Array, pa.Array], pa.Array]:
+    kind = key.sql_type.name
+    parse: Callable[[str], Any] = {"uniqueidentifier": lambda text: uuid.UUID(text).bytes, "binary": bytes.fromhex}.get(kind, int)
+
+    def take(chains: pa.Array, keys: pa.Array, sha256: pa.Array, references: pa.Array) -> pa.Array:
+        found: dict[int, bytes | None] = {}
+        by_chain: dict[int, dict[int, Any]] = defaultdict(dict)
+        cells = zip(*(each.to_pylist() for each in (chains, keys, sha256, references)), strict=True)
+        for row, (chain_nth, text, digest, reference) in enumerate(cells):
+            if (known := known_reference(reference or "")) is not None:
+                by_chain[chain_nth][row] = (parse(text), digest, known)
+        for chain_nth, wanted in by_chain.items():
+            found |= held.values(chain_nth, column, wanted)
+        return pa.array([found.get(row) for row in range(len(keys))], pa.binary())
+
+    return take
 
 
 def _named(versions: TableScan, name: str) -> str:

@@ -17,15 +17,16 @@ import pyarrow as pa
 from . import plan
 from ._chain import Chain, chain
 from .blobs import ValueStream
-from .bundle import Key, LeftOut, Table, said
+from .bundle import Key, LeftOut, Table, not_here, said
 from .catalog import Catalog
 from .errors import Finding, UsageError
 from .frame import Trust
+from .held import Held, holder_of
 from .keys import plain, shown
 from .places import Places
 from .report import error_of
 from .rows import check_version
-from .scan import MemberPart, PartPlace, TableScan, chains_of_table, scan, with_bundle
+from .scan import BUNDLE, MemberPart, PartPlace, TableScan, chains_of_table, scan, with_bundle
 
 _VERSIONS = """
 PRAGMA cache_size = -65536; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
@@ -59,6 +60,7 @@ class Latest:
     def __init__(self, chains: Sequence[Chain]) -> None:
         self.chains = list(chains)
         self._rows, self._tombstones = scan(chains, "rows"), scan(chains, "tombstones")
+        self._held = Held(self.chains, self._rows)
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(_VERSIONS)
         self._database.execute("BEGIN")
@@ -119,11 +121,13 @@ class Latest:
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The latest rows, in batches of about 4 MiB at most. Large values only if their column is named.
 
-        A value over the inline limit is not in its column: see `blob`. `DeltaBundle` says which bundle a row is from.
+        A value over the inline limit is not in its column: see `blob`. A value that its bundle leaves out is filled in from the
+        bundle that holds it; `UsageError` if that is not among the places. `DeltaBundle` says which bundle a row is from.
         """
         fields = self._rows.fields(columns)
         for part, rows in self.winners():
-            yield from rows_of(self._rows, part, rows, fields)
+            for batch in rows_of(self._rows, part, rows, self._held.fields(part, fields)):
+                yield from self._held.filled(part, batch, [*fields, BUNDLE])
 
     def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
         """The same as a reader of Arrow."""
@@ -148,15 +152,14 @@ class Latest:
         try:
             return Table(part.member.bundle, part.table).blob(key, column)
         except LeftOut as left_out:
-            return self._held(self.chains[part.chain], key, left_out)
+            return self._left_out(self.chains[part.chain], key, left_out)
 
-    def _held(self, chain: Chain, key: Key, left_out: LeftOut) -> ValueStream:
+    def _left_out(self, chain: Chain, key: Key, left_out: LeftOut) -> ValueStream:
         """A value that was left out: from the bundle that holds it, or from one that this was compacted into."""
         root, size = left_out.known
-        named = [member for member in chain.members if member.link.root == root]
-        holder = next(iter(named or [member for member in chain.members if root in member.link.inputs]), None)
+        holder = holder_of(chain, root)
         if holder is None:
-            raise left_out
+            raise not_here(chain.table, left_out.column, root, left_out.place)
         value = Table(holder.bundle, holder.table).blob(key, left_out.column)
         if value is None or (value.size, value.sha256) != (size, left_out.sha256):
             detail = f"key {said(key)}: the value of {left_out.column} is not the one that a later bundle leaves out"
@@ -199,7 +202,8 @@ def latest(
 ) -> Latest:
     """The latest row of each key of a table over all bundles of `places`, across changes of its columns.
 
-    `ChainError` if a bundle is missing between others, unless `allow_gap`; `BundleError` if one is wrong; `UsageError` for no
+    `ChainError` if a bundle is missing between others or before the first, unless `allow_gap`;
+    `BundleError` if one is wrong; `UsageError` for no
     table or several, or several sources.
     """
     survey = chain(places, trust=trust, storage_options=storage_options, catalog=catalog)

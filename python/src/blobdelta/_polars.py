@@ -10,6 +10,7 @@ import pyarrow as pa
 from ._chain import chain
 from ._latest import Latest
 from .frame import Trust
+from .held import Held
 from .places import Places
 from .scan import BUNDLE, chains_of_table, scan, with_bundle
 
@@ -32,7 +33,8 @@ def polars(
     """The latest rows of a table, all versions of its rows, or its tombstones, as a lazy frame.
 
     Manifests are read now; parts are hashed and read when the frame is collected, and of them only the columns that the query
-    needs. Values of large columns are among them only with `blobs`. UUIDs are `Binary`, because Polars has no such type.
+    needs. Values of large columns are among them only with `blobs`, also those that bundles leave out.
+    UUIDs are `Binary`, because Polars has no such type.
     Errors are those of `blobdelta.latest`.
     """
     import polars as pl  # noqa: PLC0415 (an extra)
@@ -41,6 +43,7 @@ def polars(
     survey = chain(places, trust=trust, storage_options=storage_options)
     chains = chains_of_table(survey, table, allow_gap=allow_gap)
     every = scan(chains, "tombstones" if mode == "tombstones" else "rows")
+    held = Held(chains, every)
     fields = every.fields([name for column in every.columns for name in column.fields] if blobs else None)
     schema = storage(pa.Table.from_batches([], every.schema(fields).append(pa.field(BUNDLE, pa.string()))))
 
@@ -50,8 +53,8 @@ def polars(
                 yield from found.batches(names)
             return
         for part in every.parts:
-            for batch in every.batches(part, names):
-                yield with_bundle(batch, part)
+            for batch in every.batches(part, held.fields(part, names)):
+                yield from held.filled(part, with_bundle(batch, part), [*names, BUNDLE])
 
     def source(
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None

@@ -8,11 +8,12 @@ from .blobs import open_blob
 from .checked import BLOCK_BYTES, hash_source
 from .closure import Closure
 from .container import Container, open_container
-from .errors import BundleError, Wrong
+from .errors import BundleError, UsageError, Wrong
 from .frame import Frame, Trust, check_frame
 from .layout import Role
 from .manifest import FileInfo, TableInfo
 from .parts import Part, roles_of
+from .places import is_folder_of_bundles
 from .plan import DEPTH, PARENT_KEY
 from .report import Hopeless, Report
 from .rows import RowChecks, TombstoneChecks
@@ -26,10 +27,15 @@ def verify(
     """Verifies one bundle. What is wrong with it is in the report, never an exception.
 
     `quick`: the set of files, sizes, hashes of tag files, the manifest. `default`: all hashes, footers, row counts. `deep`: every
-    row. Memory does not grow with the number of rows. `UsageError` if there is no such bundle; OSError if it cannot be listed.
+    row. Memory does not grow with the number of rows. `UsageError` if there is no such bundle, or it is a folder of
+    them; OSError if it cannot be listed.
     """
     place = str(place)
     report = Report(place)
+    if is_folder_of_bundles(place):
+        raise UsageError(
+            f"{place}: verify takes one bundle, and this is a folder of them: call it for each of blobdelta.find(place)"
+        )
     try:
         container = open_container(place, storage_options)
     except Wrong as wrong:

@@ -102,9 +102,22 @@ class LeftOut(UsageError):
 
     def __init__(self, table: Table, column: str, sha256: str | None, known: KnownReference) -> None:
         self.column, self.sha256, self.known = column, sha256, known
-        place, root = table.bundle.place, known.root_sha256
-        what = f"{place}: this bundle leaves out the value of {column}, and the bundle with the root digest {root} holds it"
-        super().__init__(f"{what}: name both to blobdelta.latest(…, {table.name!r}), and take its .blob(key)")
+        self.place = place = table.bundle.place
+        root = known.root_sha256
+        what = _leaves_out(place, column, root)
+        super().__init__(f"{what}: name both to blobdelta.latest([…], {table.name!r}), and take its .blob(key)")
+
+
+def not_here(table: str, column: str, root: str, place: str | None) -> UsageError:
+    """Inside the package: a value that a bundle leaves out, and its holder is not among the places."""
+    todo = "name that one too, or one that was compacted from it"
+    lost = f"`blobdelta run --table {table} --from TIME --out FOLDER --whole`, with a time before the lost one's window"
+    what = _leaves_out(place or "a bundle", column, root)
+    return UsageError(f"{what}, which is not among the places: {todo}; if it is lost, ask the source for the values again: {lost}")
+
+
+def _leaves_out(place: str, column: str, root: str) -> str:
+    return f"{place}: this bundle leaves out the value of {column}, and the bundle with the root digest {root} holds it"
 
 
 class Table:
@@ -183,8 +196,7 @@ class Table:
         kind = self.info.key.sql_type.arrow
         value: Any = key
         if self.info.key.sql_type.name == "uniqueidentifier":
-            value = (key if isinstance(key, uuid.UUID) else uuid.UUID(str(key))).bytes
-            return pa.array([value], kind.storage_type).cast(kind)[0]
+            return pa.array([_uuid_bytes(key)], kind.storage_type).cast(kind)[0]
         if self.info.key.sql_type.name == "binary":
             return pa.scalar(key if isinstance(key, bytes) else bytes.fromhex(str(key).removeprefix("0x")), kind)
         return pa.scalar(int(value), kind)
@@ -224,6 +236,15 @@ class Table:
 
     def __repr__(self) -> str:
         return f"<Table {self.name} of {self.bundle.place}>"
+
+
+def _uuid_bytes(key: Key) -> bytes:
+    if isinstance(key, bytes) and len(key) == 16:
+        return key
+    try:
+        return (key if isinstance(key, uuid.UUID) else uuid.UUID(str(key))).bytes
+    except ValueError:
+        raise UsageError(f"{said(key)} is no key: give a uuid.UUID, its text, or its 16 bytes in the order of the text") from None
 
 
 def open_bundle(

@@ -59,6 +59,13 @@ def _at(place: str, storage_options: dict[str, Any], versions: dict[str, str] | 
     return [os.path.join(place, name) for name in _once(names)]
 
 
+def is_folder_of_bundles(place: str) -> bool:
+    """Whether a path is no bundle, and a folder that holds some."""
+    if is_url(place) or not os.path.isdir(place) or os.path.exists(os.path.join(place, TAG_LIST)):
+        return False
+    return bundle_name_of_file(_name(place)) is None and any(_is_bundle(one) for one in os.scandir(place))
+
+
 def _is_bundle(one: os.DirEntry[str]) -> bool:
     if one.name.startswith(".") or bundle_name_of_file(one.name) is None:
         return False
